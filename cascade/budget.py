@@ -1,0 +1,50 @@
+"""Time that can only shrink: how long a stage may still take."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A point on `clock` (seconds) after which work is no longer wanted; no share of it outlives it."""
+
+    deadline: float = math.inf
+    clock: Clock = time.monotonic
+
+    @staticmethod
+    def of(seconds: float | None, clock: Clock = time.monotonic) -> Budget:
+        """`seconds` from now, or no limit for None."""
+        return Budget(math.inf if seconds is None else clock() + seconds, clock)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left, never below zero; infinity without a limit."""
+        return max(0.0, self.deadline - self.clock())
+
+    @property
+    def expired(self) -> bool:
+        """Whether no time is left."""
+        return self.clock() >= self.deadline
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds left in the form that asyncio's timeouts take: None without a limit."""
+        return None if math.isinf(self.deadline) else self.remaining
+
+    def share(self, fraction: float) -> Budget:
+        """`fraction` of what is left now."""
+        if not 0.0 <= fraction <= 1.0:
+            raise ValueError(f"a share is between 0 and 1, found {fraction}")
+        return self.at_most(self.remaining * fraction)
+
+    def at_most(self, seconds: float | None) -> Budget:
+        """This budget cut to `seconds` from now; None leaves it as it is."""
+        if seconds is None:
+            return self
+        return Budget(min(self.deadline, self.clock() + seconds), self.clock)

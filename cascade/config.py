@@ -1,0 +1,205 @@
+"""A cascade as its owner writes it: which stages, in which order, how deep, within what time."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cascade.errors import ConfigError
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+Depth = Annotated[int, Field(ge=1, le=10_000)]
+
+
+class _Strict(BaseModel):
+    """Frozen, and unknown keys are refused: a typo must not silently change a cascade."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Bm25Config(_Strict):
+    """Lexical retrieval (Robertson and Zaragoza, 2009); `k1` and `b` apply to inline documents, an index keeps its own."""
+
+    kind: Literal["bm25"]
+    name: Name = "bm25"
+    depth: Depth = 100
+    k1: float = Field(1.2, ge=0)
+    b: float = Field(0.75, ge=0, le=1)
+
+
+class DenseConfig(_Strict):
+    """Bi-encoder retrieval; `model` must be the encoder that the index was made with."""
+
+    kind: Literal["dense"]
+    name: Name = "dense"
+    depth: Depth = 100
+    model: str = "embedded:all-minilm-l6-v2"
+
+
+RetrieverConfig = Annotated[Bm25Config | DenseConfig, Field(discriminator="kind")]
+
+
+class RrfConfig(_Strict):
+    """Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009)."""
+
+    kind: Literal["rrf"] = "rrf"
+    name: Name = "fuse"
+    depth: Depth = 100
+    rrf_k: float = Field(60, gt=0)
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+
+
+class WeightedConfig(_Strict):
+    """A weighted sum of normalised scores; a document that a branch did not find gets that branch's lowest."""
+
+    kind: Literal["weighted"]
+    name: Name = "fuse"
+    depth: Depth = 100
+    normalize: Literal["min_max", "z_score"] = "min_max"
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+
+
+FuserConfig = Annotated[RrfConfig | WeightedConfig, Field(discriminator="kind")]
+
+
+class Blend(_Strict):
+    """Fuses a tier's order with the order it received by rrf; `weight` is the tier's share."""
+
+    weight: float = Field(0.5, gt=0, lt=1)
+    rrf_k: float = Field(60, gt=0)
+
+
+class _Tier(_Strict):
+    depth: Depth
+    max_time_ms: float | None = Field(None, gt=0)
+    blend: Blend | None = None
+
+
+class CrossEncoderConfig(_Tier):
+    """A sentence-transformers CrossEncoder: query and document read together, one at a time."""
+
+    kind: Literal["cross_encoder"]
+    name: Name = "cross_encoder"
+    model: str = "embedded:cross-encoder"
+    max_length: int = Field(256, ge=16, le=8192)
+    max_batch_tokens: int = Field(4096, ge=64)
+
+
+class JointConfig(_Tier):
+    """A listwise LLM tier: one forward pass scores a block of documents by marker tokens."""
+
+    kind: Literal["joint"]
+    name: Name = "listwise"
+    model: str = "embedded:listwise"
+    max_doc_tokens: int = Field(256, ge=16)
+    max_block_tokens: int = Field(2048, ge=256)
+
+
+class LikelihoodConfig(_Tier):
+    """An LLM tier without training: the mean log-probability of the query given each document (Sachan et al., 2022)."""
+
+    kind: Literal["likelihood"]
+    name: Name = "listwise"
+    model: str = "embedded:smollm2-135m-instruct"
+    max_doc_tokens: int = Field(256, ge=16)
+    max_batch_tokens: int = Field(2048, ge=256)
+
+
+class IdentityConfig(_Tier):
+    """Keeps the order it received; only narrows."""
+
+    kind: Literal["identity"]
+    name: Name = "identity"
+
+
+TierConfig = Annotated[
+    CrossEncoderConfig | JointConfig | LikelihoodConfig | IdentityConfig, Field(discriminator="kind")
+]
+
+
+class CascadeConfig(_Strict):
+    """One cascade: retrieve, fuse, then tiers of growing cost and shrinking depth."""
+
+    description: str = ""
+    retrieve: tuple[RetrieverConfig, ...] = Field(min_length=1)
+    fuse: FuserConfig = RrfConfig()
+    tiers: tuple[TierConfig, ...] = ()
+    budget_ms: float | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def stage_names_are_unique(self) -> CascadeConfig:
+        """A trace or metric line must point at one stage."""
+        seen: set[str] = set()
+        for name in self.stage_names:
+            if name in seen:
+                raise ValueError(f"two stages are named {name!r}; give each stage a name of its own")
+            seen.add(name)
+        return self
+
+    @model_validator(mode="after")
+    def a_cascade_narrows(self) -> CascadeConfig:
+        """No tier sees more candidates than the one before it."""
+        before, allowed = self.fuse.name, self.fuse.depth
+        for tier in self.tiers:
+            if tier.depth > allowed:
+                raise ValueError(
+                    f"tier {tier.name!r} has depth {tier.depth}, more than the {allowed} of {before!r} before it: "
+                    f"a cascade narrows; lower it to {allowed} or less"
+                )
+            before, allowed = tier.name, tier.depth
+        return self
+
+    @model_validator(mode="after")
+    def fusion_weights_name_retrievers(self) -> CascadeConfig:
+        """A weight for a branch that does not exist is a typo."""
+        names = [r.name for r in self.retrieve]
+        for branch in self.fuse.weights:
+            if branch not in names:
+                raise ValueError(f"fuse has a weight for {branch!r}, expected one of the retrievers {', '.join(names)}")
+        if self.fuse.weights and not any(self.fuse.weights.get(n, 1.0) > 0 for n in names):
+            raise ValueError("fuse gives every retriever the weight 0; give at least one a weight above 0")
+        return self
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Every stage's name, in the order they run."""
+        return (*(r.name for r in self.retrieve), self.fuse.name, *(t.name for t in self.tiers))
+
+    @property
+    def config_hash(self) -> str:
+        """Twelve hex digits of the SHA-256 of what the cascade says, equal for equal meaning."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+def parse(text: str, source: str) -> CascadeConfig:
+    """Read a cascade from YAML. Raises ConfigError with every problem found, each with its place in the file."""
+    try:
+        data: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(source, [f"not valid YAML: {error}"]) from error
+    if not isinstance(data, dict):
+        raise ConfigError(source, [f"found {type(data).__name__}, expected a mapping with the key 'retrieve'"])
+    try:
+        return CascadeConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(source, [_problem(e["loc"], e["type"], e["msg"]) for e in error.errors()]) from error
+
+
+def load(path: Path) -> CascadeConfig:
+    """Read a cascade file. Raises ConfigError."""
+    try:
+        return parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), [f"cannot be read: {error}"]) from error
+
+
+def _problem(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    place = ".".join(str(part) for part in location)
+    if kind == "extra_forbidden":
+        return f"{place}: unknown key; check its spelling or remove it"
+    message = message.removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message

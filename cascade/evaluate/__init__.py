@@ -1,0 +1,1 @@
+"""Measuring a cascade stage by stage on judged collections."""

@@ -1,0 +1,1 @@
+"""Models on silicon: token-budget batches and the queue in front of a model."""

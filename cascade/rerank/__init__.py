@@ -1,0 +1,1 @@
+"""Better scores for few candidates."""

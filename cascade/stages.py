@@ -1,0 +1,112 @@
+"""What a stage is: protocols that retrievers, fusers and rerankers meet, and the values they return.
+
+A stage receives values and returns values; it writes nothing back into its arguments. Life of a stage: a light
+constructor, `warm_up()` once, calls, `aclose()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from cascade.budget import Budget
+from cascade.types import Candidate, Document, Query, Ranking, Truncation
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a call cost: seconds waited before work began, tokens read by a model, and documents cut short."""
+
+    queue_time: float = 0.0
+    tokens: int = 0
+    truncations: tuple[Truncation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """A retriever's answer: a ranking of at most `depth` documents."""
+
+    ranking: Ranking
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A reranker's answer: one finite score per candidate, in the order the candidates came."""
+
+    values: tuple[float, ...]
+    usage: Usage = Usage()
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """Finds the documents most likely to answer, cheap and wide."""
+
+    async def retrieve(self, query: Query, *, depth: int, budget: Budget) -> Retrieval:
+        """The best `depth` documents that meet `query.where`, best first."""
+        ...
+
+
+@runtime_checkable
+class Fuser(Protocol):
+    """Makes one ranking of several; pure."""
+
+    def fuse(self, rankings: Mapping[str, Ranking]) -> Ranking:
+        """One ranking of all documents in `rankings`, which are keyed by the name of the stage that made them."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Reads query and candidates together and scores them, better and dearer than the stage before."""
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], *, budget: Budget) -> Scores:
+        """Score `candidates`, whose `text` is set; the engine ranks."""
+        ...
+
+
+@runtime_checkable
+class DocumentSource(Protocol):
+    """Where the text of candidates comes from."""
+
+    async def fetch(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
+        """The documents of `doc_ids` by id; one that is gone is left out."""
+        ...
+
+
+@runtime_checkable
+class SupportsWarmUp(Protocol):
+    """A stage with something to load before its first call."""
+
+    async def warm_up(self) -> None:
+        """Load models and check them; a second call does nothing. Raises ModelLoadError."""
+        ...
+
+
+@runtime_checkable
+class SupportsCostEstimate(Protocol):
+    """A reranker that can say beforehand how long a call would take."""
+
+    def estimate_cost(self, query: Query, candidates: Sequence[Candidate]) -> float:
+        """Seconds the call would take if started now, from what calls took so far; 0 before there was one."""
+        ...
+
+
+@runtime_checkable
+class SupportsClose(Protocol):
+    """A stage that holds something to be released."""
+
+    async def aclose(self) -> None:
+        """Release it; a second call does nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What one request ranks: a fixed set of documents, and the retrievers over it by stage name."""
+
+    retrievers: Mapping[str, Retriever]
+    documents: DocumentSource
+    version: str = ""
+    positions: Mapping[str, int] = field(default_factory=dict)

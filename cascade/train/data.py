@@ -1,0 +1,155 @@
+"""Reads BEIR folders and training triples, and finds hard negatives for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cascade.errors import TrainingDataError
+
+Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+"""Texts to unit vectors, shape (texts, dimensions)."""
+
+_CHUNK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Triple:
+    """One question with at least one document that answers it; no document is on both sides."""
+
+    query_id: str
+    query: str
+    positive_ids: tuple[str, ...]
+    negative_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A BEIR folder in memory: `texts` are what a model reads, title included."""
+
+    name: str
+    texts: Mapping[str, str]
+    queries: Mapping[str, str]
+
+
+def document_text(title: str, text: str) -> str:
+    """What a model reads of a document: its title on a line of its own, where it has one, then its text."""
+    return f"{title}\n{text}" if title else text
+
+
+def read_collection(folder: Path) -> Collection:
+    """Reads `corpus.jsonl` and `queries.jsonl`; raises TrainingDataError naming file and line."""
+    corpus = folder / "corpus.jsonl"
+    texts = {
+        _text(row, "_id", corpus, line): document_text(
+            _text(row, "title", corpus, line, default=""), _text(row, "text", corpus, line)
+        )
+        for line, row in _rows(corpus)
+    }
+    path = folder / "queries.jsonl"
+    queries = {_text(row, "_id", path, line): _text(row, "text", path, line) for line, row in _rows(path)}
+    return Collection(folder.name, texts, queries)
+
+
+def read_triples(folder: Path, collection: Collection) -> list[Triple]:
+    """Reads `triples.train.jsonl`; every id it names is in the collection, or TrainingDataError says which is not."""
+    path = folder / "triples.train.jsonl"
+    triples = []
+    for line, row in _rows(path):
+        positives = _ids(row, "positive_ids", path, line)
+        negatives = tuple(doc for doc in _ids(row, "negative_ids", path, line) if doc not in positives)
+        if not positives:
+            raise TrainingDataError(f"{path}:{line}: 'positive_ids' is empty: every question needs a positive")
+        for doc_id in (*positives, *negatives):
+            if doc_id not in collection.texts:
+                raise TrainingDataError(
+                    f"{path}:{line}: document {doc_id!r} is not in corpus.jsonl: correct the id or add the document"
+                )
+        triples.append(
+            Triple(_text(row, "query_id", path, line), _text(row, "query", path, line), positives, negatives)
+        )
+    return triples
+
+
+def read_qrels(folder: Path, split: str) -> dict[str, dict[str, int]]:
+    """Reads `qrels/SPLIT.tsv` as query id -> document id -> grade; raises TrainingDataError naming file and line."""
+    path = folder / "qrels" / f"{split}.tsv"
+    qrels: dict[str, dict[str, int]] = {}
+    for line, content in _lines(path):
+        fields = content.split("\t")
+        if line == 1 and fields[-1] == "score":
+            continue
+        if len(fields) != 3 or not fields[2].lstrip("-").isdigit():
+            raise TrainingDataError(
+                f"{path}:{line}: found {content!r}, expected query-id, corpus-id and a whole score between tabs"
+            )
+        qrels.setdefault(fields[0], {})[fields[1]] = int(fields[2])
+    return qrels
+
+
+def mine_negatives(
+    collection: Collection, triples: Sequence[Triple], encode: Encode, *, depth: int, ceiling: float = 0.95
+) -> dict[str, tuple[str, ...]]:
+    """The `depth` nearest documents of every question by cosine, as query id -> document ids, best first.
+
+    A document nearer than `ceiling` times the best positive is left out: so near, it often answers too
+    (positive-aware mining, Moreira et al. 2024, "NV-Retriever").
+    """
+    doc_ids = list(collection.texts)
+    position = {doc_id: index for index, doc_id in enumerate(doc_ids)}
+    documents = encode([collection.texts[doc_id] for doc_id in doc_ids])
+    mined: dict[str, tuple[str, ...]] = {}
+    for start in range(0, len(triples), _CHUNK):
+        chunk = triples[start : start + _CHUNK]
+        scores = encode([triple.query for triple in chunk]) @ documents.T
+        for triple, row in zip(chunk, scores, strict=True):
+            positives = [position[doc_id] for doc_id in triple.positive_ids]
+            allowed = row < ceiling * row[positives].max()
+            allowed[positives] = False
+            nearest = np.argsort(-np.where(allowed, row, -np.inf), kind="stable")[:depth]
+            mined[triple.query_id] = tuple(doc_ids[index] for index in nearest if allowed[index])
+    return mined
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    if not path.is_file():
+        raise TrainingDataError(f"{path} does not exist: expected a file of a BEIR folder; check the folder's path")
+    with path.open("rb") as file:
+        for line, raw in enumerate(file, start=1):
+            try:
+                content = raw.decode("utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                raise TrainingDataError(f"{path}:{line}: not UTF-8 ({error.reason}): re-encode the file") from error
+            if content:
+                yield line, content
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for line, content in _lines(path):
+        try:
+            row = json.loads(content)
+        except json.JSONDecodeError as error:
+            raise TrainingDataError(f"{path}:{line}: not JSON ({error.msg}): expected one object a line") from error
+        if not isinstance(row, dict):
+            raise TrainingDataError(f"{path}:{line}: found {type(row).__name__}, expected one JSON object a line")
+        yield line, row
+
+
+def _text(row: dict[str, Any], key: str, path: Path, line: int, default: str | None = None) -> str:
+    value = row.get(key, default)
+    if not isinstance(value, str):
+        raise TrainingDataError(f"{path}:{line}: {key!r} is {value!r}, expected text")
+    return value
+
+
+def _ids(row: dict[str, Any], key: str, path: Path, line: int) -> tuple[str, ...]:
+    value = row.get(key)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise TrainingDataError(f"{path}:{line}: {key!r} is {value!r}, expected a list of document ids")
+    return tuple(value)
