@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import TrainingDataError
+from cascade.errors import InvalidInputError, Violation
+from cascade.types import Document
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to unit vectors, shape (texts, dimensions)."""
@@ -31,46 +32,34 @@ class Triple:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A BEIR folder in memory: `texts` are what a model reads, title included."""
+    """A BEIR folder in memory: `texts` are passages, which is what models read."""
 
     name: str
     texts: Mapping[str, str]
     queries: Mapping[str, str]
 
 
-def document_text(title: str, text: str) -> str:
-    """What a model reads of a document: its title on a line of its own, where it has one, then its text."""
-    return f"{title}\n{text}" if title else text
-
-
 def read_collection(folder: Path) -> Collection:
-    """Reads `corpus.jsonl` and `queries.jsonl`; raises TrainingDataError naming file and line."""
+    """Reads `corpus.jsonl` and `queries.jsonl`; raises InvalidInputError naming file and line."""
     corpus = folder / "corpus.jsonl"
-    texts = {
-        _text(row, "_id", corpus, line): document_text(
-            _text(row, "title", corpus, line, default=""), _text(row, "text", corpus, line)
-        )
-        for line, row in _rows(corpus)
-    }
+    documents = [_document(row, corpus, line) for line, row in _rows(corpus)]
     path = folder / "queries.jsonl"
     queries = {_text(row, "_id", path, line): _text(row, "text", path, line) for line, row in _rows(path)}
-    return Collection(folder.name, texts, queries)
+    return Collection(folder.name, {document.doc_id: document.passage for document in documents}, queries)
 
 
 def read_triples(folder: Path, collection: Collection) -> list[Triple]:
-    """Reads `triples.train.jsonl`; every id it names is in the collection, or TrainingDataError says which is not."""
+    """Reads `triples.train.jsonl`; raises InvalidInputError for an id that the collection does not have."""
     path = folder / "triples.train.jsonl"
     triples = []
     for line, row in _rows(path):
         positives = _ids(row, "positive_ids", path, line)
         negatives = tuple(doc for doc in _ids(row, "negative_ids", path, line) if doc not in positives)
         if not positives:
-            raise TrainingDataError(f"{path}:{line}: 'positive_ids' is empty: every question needs a positive")
+            raise _invalid(path, line, "'positive_ids' is empty, expected at least one document that answers")
         for doc_id in (*positives, *negatives):
             if doc_id not in collection.texts:
-                raise TrainingDataError(
-                    f"{path}:{line}: document {doc_id!r} is not in corpus.jsonl: correct the id or add the document"
-                )
+                raise _invalid(path, line, f"document {doc_id!r} is not in corpus.jsonl: add it")
         triples.append(
             Triple(_text(row, "query_id", path, line), _text(row, "query", path, line), positives, negatives)
         )
@@ -78,7 +67,7 @@ def read_triples(folder: Path, collection: Collection) -> list[Triple]:
 
 
 def read_qrels(folder: Path, split: str) -> dict[str, dict[str, int]]:
-    """Reads `qrels/SPLIT.tsv` as query id -> document id -> grade; raises TrainingDataError naming file and line."""
+    """Reads `qrels/SPLIT.tsv` as query id -> document id -> grade; raises InvalidInputError."""
     path = folder / "qrels" / f"{split}.tsv"
     qrels: dict[str, dict[str, int]] = {}
     for line, content in _lines(path):
@@ -86,8 +75,9 @@ def read_qrels(folder: Path, split: str) -> dict[str, dict[str, int]]:
         if line == 1 and fields[-1] == "score":
             continue
         if len(fields) != 3 or not fields[2].lstrip("-").isdigit():
-            raise TrainingDataError(
-                f"{path}:{line}: found {content!r}, expected query-id, corpus-id and a whole score between tabs"
+            found = f"found {content!r}"
+            raise _invalid(
+                path, line, f"{found}, expected three fields between tabs: query-id, corpus-id, score"
             )
         qrels.setdefault(fields[0], {})[fields[1]] = int(fields[2])
     return qrels
@@ -119,13 +109,14 @@ def mine_negatives(
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     if not path.is_file():
-        raise TrainingDataError(f"{path} does not exist: expected a file of a BEIR folder; check the folder's path")
+        message = "does not exist, expected a file of a BEIR folder: check the path"
+        raise InvalidInputError([Violation(str(path), message)])
     with path.open("rb") as file:
         for line, raw in enumerate(file, start=1):
             try:
                 content = raw.decode("utf-8").rstrip("\r\n")
             except UnicodeDecodeError as error:
-                raise TrainingDataError(f"{path}:{line}: not UTF-8 ({error.reason}): re-encode the file") from error
+                raise _invalid(path, line, f"not UTF-8 ({error.reason}): re-encode the file") from error
             if content:
                 yield line, content
 
@@ -135,21 +126,30 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             row = json.loads(content)
         except json.JSONDecodeError as error:
-            raise TrainingDataError(f"{path}:{line}: not JSON ({error.msg}): expected one object a line") from error
+            raise _invalid(path, line, f"not JSON ({error.msg}), expected one object a line") from error
         if not isinstance(row, dict):
-            raise TrainingDataError(f"{path}:{line}: found {type(row).__name__}, expected one JSON object a line")
+            raise _invalid(path, line, f"found {type(row).__name__}, expected one JSON object a line")
         yield line, row
+
+
+def _document(row: dict[str, Any], path: Path, line: int) -> Document:
+    title = _text(row, "title", path, line, default="")
+    return Document(_text(row, "_id", path, line), _text(row, "text", path, line), title)
 
 
 def _text(row: dict[str, Any], key: str, path: Path, line: int, default: str | None = None) -> str:
     value = row.get(key, default)
     if not isinstance(value, str):
-        raise TrainingDataError(f"{path}:{line}: {key!r} is {value!r}, expected text")
+        raise _invalid(path, line, f"{key!r} is {value!r}, expected text")
     return value
 
 
 def _ids(row: dict[str, Any], key: str, path: Path, line: int) -> tuple[str, ...]:
     value = row.get(key)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise TrainingDataError(f"{path}:{line}: {key!r} is {value!r}, expected a list of document ids")
+        raise _invalid(path, line, f"{key!r} is {value!r}, expected a list of document ids")
     return tuple(value)
+
+
+def _invalid(path: Path, line: int, message: str) -> InvalidInputError:
+    return InvalidInputError([Violation(f"{path}:{line}", message)])
