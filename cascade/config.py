@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -74,6 +74,8 @@ class Blend(_Strict):
 
 
 class _Tier(_Strict):
+    reads_text: ClassVar[bool] = True
+    model: str = ""
     depth: Depth
     max_time_ms: float | None = Field(None, gt=0)
     blend: Blend | None = None
@@ -112,6 +114,7 @@ class LikelihoodConfig(_Tier):
 class IdentityConfig(_Tier):
     """Keeps the order it received; only narrows."""
 
+    reads_text: ClassVar[bool] = False
     kind: Literal["identity"]
     name: Name = "identity"
 
@@ -159,7 +162,9 @@ class CascadeConfig(_Strict):
         names = [r.name for r in self.retrieve]
         for branch in self.fuse.weights:
             if branch not in names:
-                raise ValueError(f"fuse has a weight for {branch!r}, expected one of the retrievers {', '.join(names)}")
+                raise ValueError(
+                    f"fuse has a weight for {branch!r}, expected one of the retrievers {', '.join(names)}"
+                )
         if self.fuse.weights and not any(self.fuse.weights.get(n, 1.0) > 0 for n in names):
             raise ValueError("fuse gives every retriever the weight 0; give at least one a weight above 0")
         return self
@@ -182,11 +187,15 @@ def parse(text: str, source: str) -> CascadeConfig:
     except yaml.YAMLError as error:
         raise ConfigError(source, [f"not valid YAML: {error}"]) from error
     if not isinstance(data, dict):
-        raise ConfigError(source, [f"found {type(data).__name__}, expected a mapping with the key 'retrieve'"])
+        raise ConfigError(
+            source, [f"found {type(data).__name__}, expected a mapping with the key 'retrieve'"]
+        )
     try:
         return CascadeConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(source, [_problem(e["loc"], e["type"], e["msg"]) for e in error.errors()]) from error
+        raise ConfigError(
+            source, [_problem(e["loc"], e["type"], e["msg"]) for e in error.errors()]
+        ) from error
 
 
 def load(path: Path) -> CascadeConfig:

@@ -88,7 +88,9 @@ class CorruptIndexError(CascadeError):
         self.index = index
         self.path = path
         self.reason = reason
-        super().__init__(f"index {index!r} at {path} cannot be read: {reason}; restore it from a copy, or drop and rebuild it")
+        super().__init__(
+            f"index {index!r} at {path} cannot be read: {reason}; restore it from a copy, or drop and rebuild it"
+        )
 
 
 class IndexBusyError(CascadeError):
@@ -96,7 +98,9 @@ class IndexBusyError(CascadeError):
 
     def __init__(self, index: str) -> None:
         self.index = index
-        super().__init__(f"index {index!r} is being written by another process; write through the server that serves it, or stop it")
+        super().__init__(
+            f"index {index!r} is being written by another process; write through the server that serves it, or stop it"
+        )
 
 
 class OverloadedError(CascadeError):
@@ -113,7 +117,9 @@ class BudgetExceededError(CascadeError):
 
     def __init__(self, stage: str) -> None:
         self.stage = stage
-        super().__init__(f"the deadline passed during stage {stage!r}, before any ranking existed; allow more time")
+        super().__init__(
+            f"the deadline passed during stage {stage!r}, before any ranking existed; allow more time"
+        )
 
 
 class StageError(CascadeError):

@@ -7,7 +7,7 @@ constructor, `warm_up()` once, calls, `aclose()`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from cascade.budget import Budget
@@ -108,5 +108,5 @@ class Corpus:
 
     retrievers: Mapping[str, Retriever]
     documents: DocumentSource
+    size: int
     version: str = ""
-    positions: Mapping[str, int] = field(default_factory=dict)

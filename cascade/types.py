@@ -58,7 +58,9 @@ class Ranking:
     def __post_init__(self) -> None:
         for expected, candidate in enumerate(self.candidates, start=1):
             if candidate.rank != expected:
-                raise ValueError(f"candidate {candidate.doc_id!r} has rank {candidate.rank}, expected {expected}")
+                raise ValueError(
+                    f"candidate {candidate.doc_id!r} has rank {candidate.rank}, expected {expected}"
+                )
         if len({c.doc_id for c in self.candidates}) != len(self.candidates):
             raise ValueError("a ranking holds each document once, found a repeated doc_id")
 
@@ -71,7 +73,9 @@ class Ranking:
         pairs = list(scores)
         for doc_id, score in pairs:
             if not math.isfinite(score):
-                raise ValueError(f"stage {scored_by!r} gave document {doc_id!r} the score {score}, expected a finite number")
+                raise ValueError(
+                    f"stage {scored_by!r} gave document {doc_id!r} the score {score}, expected a finite number"
+                )
         pairs.sort(key=lambda pair: (-pair[1], pair[0]))
         return Ranking(tuple(Candidate(d, s, r, scored_by) for r, (d, s) in enumerate(pairs, start=1)))
 

@@ -1,0 +1,137 @@
+"""Wires cascades: from what a cascade file says to stages with models, each model loaded once per process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TypeVar
+
+from cascade.config import (
+    CascadeConfig,
+    CrossEncoderConfig,
+    DenseConfig,
+    FuserConfig,
+    IdentityConfig,
+    JointConfig,
+    LikelihoodConfig,
+    TierConfig,
+    WeightedConfig,
+)
+from cascade.engine import Cascade, Tier
+from cascade.errors import ConfigError
+from cascade.fuse.rrf import RrfFuser
+from cascade.fuse.weighted import WeightedFuser
+from cascade.index.snapshot import Snapshot
+from cascade.inference.cross_encoder import CrossEncoderModel
+from cascade.inference.encoder import Encoder
+from cascade.inference.model import BatchObserver, ModelStatus, ServedModel
+from cascade.rerank.cross_encoder import CrossEncoderReranker
+from cascade.rerank.identity import IdentityReranker
+from cascade.retrieve.bm25 import Bm25Retriever
+from cascade.retrieve.dense import DenseRetriever
+from cascade.retrieve.inline import InlineBm25, InlineDense, InlineDocuments
+from cascade.retrieve.documents import SnapshotDocuments
+from cascade.stages import Corpus, Fuser, Reranker, Retriever
+from cascade.types import Document
+
+M = TypeVar("M", bound=ServedModel)
+
+
+class Models:
+    """Every model of the process: made when first asked for, shared by all cascades that name it."""
+
+    def __init__(
+        self, *, threads: int | None = None, on_batch: BatchObserver | None = None, device: str = "auto"
+    ) -> None:
+        self._device = device
+        self._on_batch = on_batch
+        self._models: dict[tuple[str, str], ServedModel] = {}
+        self._lock = threading.Lock()
+        if threads is not None:
+            import torch
+
+            torch.set_num_threads(threads)
+
+    def get(self, kind: type[M], reference: str) -> M:
+        """The model of that kind and reference, not loaded yet unless someone did."""
+        with self._lock:
+            found = self._models.get((kind.kind, reference))
+            if found is None:
+                found = kind(reference, device=self._device, on_batch=self._on_batch)
+                self._models[kind.kind, reference] = found
+        assert isinstance(found, kind)
+        return found
+
+    def encoder(self, reference: str) -> Encoder:
+        """The bi-encoder of that reference."""
+        return self.get(Encoder, reference)
+
+    def status(self) -> Sequence[ModelStatus]:
+        """How every model is, as of now."""
+        with self._lock:
+            return [model.status for model in self._models.values()]
+
+    async def aclose(self) -> None:
+        """End every model's queue."""
+        with self._lock:
+            models = list(self._models.values())
+            self._models.clear()
+        for model in models:
+            await model.aclose()
+
+
+def build_cascade(name: str, config: CascadeConfig, models: Models) -> Cascade:
+    """Wire a cascade; cheap, since models load at `warm_up()` or at their first call."""
+    tiers = [Tier(tier, _reranker(tier, models)) for tier in config.tiers]
+    encoders = [models.encoder(r.model) for r in config.retrieve if isinstance(r, DenseConfig)]
+    return Cascade(name, config, _fuser(config.fuse), tiers, encoders=encoders)
+
+
+def bind_index(config: CascadeConfig, snapshot: Snapshot, models: Models) -> Corpus:
+    """The cascade's retrievers over one version of an index.
+
+    Raises ConfigError when the cascade's encoder is not the one that made the index's vectors.
+    """
+    retrievers: dict[str, Retriever] = {}
+    for config_ in config.retrieve:
+        if isinstance(config_, DenseConfig):
+            if config_.model != snapshot.info.encoder:
+                problem = (
+                    f"retriever {config_.name!r} encodes queries with {config_.model!r}, but the vectors of index "
+                    f"{snapshot.info.name!r} were made with {snapshot.info.encoder!r}; name that model, or index again"
+                )
+                raise ConfigError("cascade", [problem])
+            retrievers[config_.name] = DenseRetriever(snapshot, models.encoder(config_.model), config_.name)
+        else:
+            retrievers[config_.name] = Bm25Retriever(snapshot, config_.name)
+    info = snapshot.info
+    return Corpus(retrievers, SnapshotDocuments(snapshot), size=info.documents, version=str(info.version))
+
+
+def bind_documents(config: CascadeConfig, documents: Sequence[Document], models: Models) -> Corpus:
+    """The cascade's retrievers over the documents of one request."""
+    retrievers: dict[str, Retriever] = {}
+    for config_ in config.retrieve:
+        if isinstance(config_, DenseConfig):
+            retrievers[config_.name] = InlineDense(documents, models.encoder(config_.model), config_.name)
+        else:
+            retrievers[config_.name] = InlineBm25(documents, config_.name, k1=config_.k1, b=config_.b)
+    return Corpus(retrievers, InlineDocuments(documents), size=len(documents))
+
+
+def _fuser(config: FuserConfig) -> Fuser:
+    if isinstance(config, WeightedConfig):
+        return WeightedFuser(config.name, normalize=config.normalize, weights=config.weights)
+    return RrfFuser(config.name, rrf_k=config.rrf_k, weights=config.weights)
+
+
+def _reranker(config: TierConfig, models: Models) -> Reranker:
+    """One line for every kind of tier."""
+    match config:
+        case CrossEncoderConfig():
+            model = models.get(CrossEncoderModel, config.model)
+            return CrossEncoderReranker(
+                config.name, model, max_length=config.max_length, max_batch_tokens=config.max_batch_tokens
+            )
+        case IdentityConfig():
+            return IdentityReranker()

@@ -1,0 +1,28 @@
+"""Reciprocal rank fusion: order by the sum of 1 / (rrf_k + rank) over the rankings that hold a document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cascade.types import Ranking
+
+
+class RrfFuser:
+    """Fuses by rank alone, so that scores of different scales never meet (Cormack, Clarke and Buettcher, 2009)."""
+
+    def __init__(
+        self, name: str = "fuse", *, rrf_k: float = 60, weights: Mapping[str, float] | None = None
+    ) -> None:
+        self._name = name
+        self._rrf_k = rrf_k
+        self._weights = dict(weights or {})
+
+    def fuse(self, rankings: Mapping[str, Ranking]) -> Ranking:
+        """One ranking of all documents; a ranking without a weight counts 1."""
+        scores: dict[str, float] = {}
+        for branch, ranking in rankings.items():
+            weight = self._weights.get(branch, 1.0)
+            for candidate in ranking:
+                gain = weight / (self._rrf_k + candidate.rank)
+                scores[candidate.doc_id] = scores.get(candidate.doc_id, 0.0) + gain
+        return Ranking.from_scores(scores.items(), self._name)

@@ -1,0 +1,101 @@
+"""The cross-encoder: query and document read together, in batches by token budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import structlog
+
+from cascade.errors import ModelLoadError
+from cascade.inference.batcher import AbandonedError, Stop
+from cascade.inference.batches import by_token_budget
+from cascade.inference.device import hide_loading_bars, pick_device
+from cascade.inference.model import ServedModel
+from cascade.weights import resolve_model
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+log = structlog.get_logger()
+
+_PROBE = "what is the capital of france"
+_ANSWER = "Paris is the capital and largest city of France."
+_OTHER = "Add two eggs to the flour and stir until the dough is smooth."
+
+
+@dataclass(frozen=True, slots=True)
+class PairScores:
+    """Scores (n,) of n documents, tokens read in all, and for each document the tokens seen and those it has."""
+
+    scores: tuple[float, ...]
+    tokens: int
+    seen: tuple[tuple[int, int], ...]
+
+
+class CrossEncoderModel(ServedModel):
+    """Any sentence-transformers CrossEncoder with one output."""
+
+    kind = "cross_encoder"
+    _model: CrossEncoder
+
+    def _load(self) -> None:
+        from sentence_transformers import CrossEncoder
+
+        hide_loading_bars()
+        self._model = CrossEncoder(resolve_model(self.reference), device=pick_device(self.device))
+        labels = self._model.num_labels
+        if labels != 1:
+            raise ModelLoadError(
+                self.reference,
+                f"it has {labels} outputs, expected 1: a relevance score; choose a reranking model",
+            )
+        answer, other = self.score_pairs(
+            _PROBE, [_ANSWER, _OTHER], max_length=128, max_batch_tokens=512
+        ).scores
+        if not np.isfinite([answer, other]).all():
+            raise ModelLoadError(
+                self.reference, f"its self-test gave the scores {answer} and {other}, expected finite numbers"
+            )
+        if answer <= other:
+            log.warning("model_self_test_misordered", model=self.reference, answer=answer, other=other)
+
+    def score_pairs(
+        self,
+        query: str,
+        passages: Sequence[str],
+        *,
+        max_length: int,
+        max_batch_tokens: int,
+        stop: Stop = lambda: False,
+    ) -> PairScores:
+        """Score every passage, in this thread. Raises AbandonedError when `stop` says so between two batches."""
+        self._model.max_seq_length = max_length
+        tokenizer: Any = self._model.tokenizer
+        words = tokenizer([query, *passages], add_special_tokens=False, truncation=False, verbose=False)[
+            "input_ids"
+        ]
+        room = max_length - tokenizer.num_special_tokens_to_add(pair=True)
+        asked = len(words[0])
+        seen = [(_kept(asked, len(w), room), len(w)) for w in words[1:]]
+        lengths = [max_length - room + min(asked + kept, room) for kept, _ in seen]
+        scores = np.empty(len(passages), dtype=np.float64)
+        for batch in by_token_budget(lengths, max_batch_tokens):
+            if stop():
+                raise AbandonedError
+            start = time.perf_counter()
+            scores[batch] = self._model.predict(
+                [(query, passages[i]) for i in batch], batch_size=len(batch), show_progress_bar=False
+            )
+            self.observe_batch(len(batch), sum(lengths[i] for i in batch), time.perf_counter() - start)
+        return PairScores(tuple(float(s) for s in scores), sum(lengths), tuple(seen))
+
+
+def _kept(query: int, document: int, room: int) -> int:
+    """Tokens of the document that stay when the longer of the two is cut first, as the tokenizer does."""
+    if query + document <= room:
+        return document
+    return min(document, max(room - query, room // 2))

@@ -1,0 +1,103 @@
+"""What every served model has in common: loaded once, called through its own queue, and honest about its health."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import structlog
+
+from cascade.budget import Budget
+from cascade.errors import CascadeError, ModelLoadError
+from cascade.inference.batcher import ModelQueue
+from cascade.inference.cost import CostEstimate
+
+log = structlog.get_logger()
+
+BatchObserver = Callable[[str, int, int], None]
+"""Told of every batch that a model ran: model, items, tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """Whether a model answers, and why not if it does not."""
+
+    model: str
+    kind: str
+    ready: bool
+    problem: str = ""
+
+
+class ServedModel(ABC):
+    """A model behind its queue; `_load` runs once, in whichever thread comes first, and its failure is remembered."""
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self, reference: str, *, device: str = "auto", on_batch: BatchObserver | None = None
+    ) -> None:
+        self.reference = reference
+        self.device = device
+        self.queue = ModelQueue(reference)
+        self.cost = CostEstimate()
+        self._on_batch = on_batch
+        self._load_lock = threading.Lock()
+        self._loaded = False
+        self._problem: ModelLoadError | None = None
+
+    @abstractmethod
+    def _load(self) -> None:
+        """Load and self-test; may take long."""
+
+    @property
+    def status(self) -> ModelStatus:
+        """As of now, without waiting for anything."""
+        if self._problem is not None:
+            return ModelStatus(self.reference, self.kind, False, str(self._problem))
+        if not self.queue.alive:
+            return ModelStatus(
+                self.reference, self.kind, False, "its worker thread has ended; restart the server"
+            )
+        return ModelStatus(self.reference, self.kind, self._loaded, "" if self._loaded else "not loaded yet")
+
+    async def warm_up(self) -> None:
+        """Load the model off the event loop. Raises ModelLoadError, and the same one again at every later call."""
+        if not self._loaded:
+            await self.queue.run(lambda _stop: self.ensure_loaded(), budget=Budget())
+
+    def ensure_loaded(self) -> None:
+        """Load now, in this thread, unless that was done. Raises ModelLoadError."""
+        with self._load_lock:
+            if self._loaded:
+                return
+            if self._problem is not None:
+                raise self._problem
+            try:
+                self._load()
+            except Exception as error:
+                # Libraries raise anything here: missing files, bad shapes, no network for a hub id.
+                self._problem = error if isinstance(error, ModelLoadError) else self._explain(error)
+                raise self._problem from error
+            self._loaded = True
+        log.info("model_loaded", model=self.reference, kind=self.kind, device=self.device)
+
+    async def aclose(self) -> None:
+        """End the queue; the model's memory goes with its last reference."""
+        await self.queue.aclose()
+
+    def observe_batch(self, items: int, tokens: int, seconds: float) -> None:
+        """Account for a batch that ran."""
+        self.cost.observe(tokens, seconds)
+        if self._on_batch is not None:
+            self._on_batch(self.reference, items, tokens)
+
+    def _explain(self, error: Exception) -> ModelLoadError:
+        reason = str(error) if isinstance(error, CascadeError) else f"{type(error).__name__}: {error}"
+        first_line = reason.strip().splitlines()[0] if reason.strip() else type(error).__name__
+        return ModelLoadError(
+            self.reference,
+            f"{first_line}; expected an embedded name, the folder of a {self.kind}, or a hub id that can be reached",
+        )
