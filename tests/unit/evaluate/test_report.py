@@ -1,0 +1,98 @@
+"""A report counts every query, excludes what must be excluded, and has the JSON shape that is promised."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from cascade.evaluate.collection import Collection
+from cascade.evaluate.measures import MEASURES
+from cascade.evaluate.report import Report, measure, to_json
+from cascade.evaluate.runs import Observation, Stage, StageCost, rebuild
+from cascade.evaluate.tables import stages_table
+from cascade.types import Document
+
+STAGES = (Stage("bm25", "bm25", 10), Stage("fuse", "rrf", 10), Stage("tier", "cross_encoder", 2))
+QUERIES = {f"q{i}": "text" for i in range(12)}
+COLLECTION = Collection(
+    name="tiny",
+    split="test",
+    documents=(Document("a", "a"), Document("b", "b"), Document("c", "c")),
+    queries=QUERIES,
+    qrels={query_id: {"b": 1} for query_id in QUERIES},
+    excluded={"q0": frozenset({"a"})},
+)
+
+
+def observed(status: str = "completed") -> Observation:
+    found = {"bm25": {"a": 1, "b": 2, "c": 3}, "fuse": {"a": 1, "b": 2, "c": 3}}
+    costs = {"bm25": StageCost("completed", 3, 0, 0.01), "fuse": StageCost("completed", 3, 0, 0.0)}
+    if status == "completed":
+        found["tier"] = {"b": 1, "a": 2}
+    return Observation(found, costs | {"tier": StageCost(status, 2, 40, 0.5)}, degraded=status != "completed")
+
+
+def report(observations: dict[str, Observation]) -> Report:
+    stages = measure(COLLECTION, STAGES, rebuild(STAGES, observations), observations, seed=0)
+    degraded = sum(o.degraded for o in observations.values())
+    return Report("tiny", "test", 12, "fast", "abc", "tiny", 10, degraded, 0, stages, ("a note",))
+
+
+def test_a_tier_is_measured_against_every_stage_before_it() -> None:
+    bm25, fuse, tier = report({q: observed() for q in QUERIES}).stages
+    assert bm25.measures["RR@10"].mean == pytest.approx((11 * 0.5 + 1.0) / 12)  # q0 has its source excluded
+    assert tier.measures["RR@10"].mean == 1.0
+    assert (bm25.against, bm25.against_previous) == ({}, None)
+    assert tier.against_previous == tier.against["fuse"]
+    assert tier.against["bm25"].delta > 0
+    assert tier.against["bm25"].p < 0.01
+    assert fuse.against["bm25"].p == 1.0
+
+
+def test_a_query_without_an_answer_counts_as_zero() -> None:
+    observations = {q: observed() for q in QUERIES} | {"q5": Observation({}, {}, unanswered=True)}
+    assert report(observations).stages[-1].measures["RR@10"].mean == pytest.approx(11 / 12)
+
+
+def test_a_skipped_tier_is_counted_and_costs_nothing() -> None:
+    observations = {q: observed("skipped" if q in ("q1", "q2", "q3") else "completed") for q in QUERIES}
+    found = report(observations)
+    tier = found.stages[-1]
+    assert found.degraded_queries == 3
+    assert tier.status == {"completed": 9, "skipped": 3}
+    assert (tier.candidates, tier.tokens, tier.seconds) == (2.0, 40.0, 0.5)
+    assert tier.measures["RR@10"].mean == pytest.approx((9 + 3 * 0.5) / 12)
+
+
+def test_the_recall_ceiling_is_that_of_what_a_stage_may_order() -> None:
+    observations = {q: observed("skipped") for q in QUERIES}
+    shallow = (STAGES[0], STAGES[1], Stage("tier", "cross_encoder", 1))
+    figures = measure(COLLECTION, shallow, rebuild(shallow, observations), observations, seed=0)
+    assert figures[1].recall_ceiling.mean == 1.0
+    assert figures[2].recall_ceiling.mean == pytest.approx(1 / 12)
+
+
+def test_the_json_has_the_promised_shape() -> None:
+    found = json.loads(json.dumps(to_json(report({q: observed() for q in QUERIES}))))
+    assert {"collection", "split", "queries", "cascade", "config_hash", "degraded_queries"} <= set(found)
+    stage = found["stages"][-1]
+    assert {"stage", "kind", "candidates", "tokens", "seconds", "status", "measures"} <= set(stage)
+    assert set(stage["measures"]) == set(MEASURES)
+    assert set(stage["measures"]["nDCG@10"]) == set(stage["recall_ceiling"]) == {"mean", "low", "high"}
+    assert set(stage["against_previous"]) == {"stage", "delta", "p"}
+    assert {name: set(value) for name, value in stage["against"].items()} == {
+        "bm25": {"delta", "p"},
+        "fuse": {"delta", "p"},
+    }
+    assert found["stages"][0]["against_previous"] is None
+
+
+def test_the_table_shows_every_stage_with_its_interval() -> None:
+    console = Console(width=250, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(stages_table(report({q: observed("skipped") for q in QUERIES})))
+    shown = captured.get()
+    assert "12 skipped" in shown
+    assert all(stage.name in shown for stage in STAGES)
+    assert "0.542 [0.500, 0.625]" in shown
