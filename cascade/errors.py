@@ -53,14 +53,14 @@ class ConfigError(CascadeError):
 
 
 class NotFoundError(CascadeError):
-    """There is no `kind` called `name`; `known` lists those that exist."""
+    """There is no `kind` called `name`; `known` lists those that exist, or is None where the caller may not learn them."""
 
-    def __init__(self, kind: str, name: str, known: Sequence[str] = ()) -> None:
+    def __init__(self, kind: str, name: str, known: Sequence[str] | None = ()) -> None:
         self.kind = kind
         self.name = name
-        self.known = tuple(known)
-        listing = ", ".join(sorted(known)[:20]) or "none"
-        super().__init__(f"no {kind} named {name!r}; known: {listing}")
+        self.known = tuple(known or ())
+        listing = "" if known is None else "; known: " + (", ".join(sorted(known)[:20]) or "none")
+        super().__init__(f"no {kind} named {name!r}{listing}")
 
 
 class AlreadyExistsError(CascadeError):
@@ -117,9 +117,7 @@ class BudgetExceededError(CascadeError):
 
     def __init__(self, stage: str) -> None:
         self.stage = stage
-        super().__init__(
-            f"the deadline passed during stage {stage!r}, before any ranking existed; allow more time"
-        )
+        super().__init__(f"the deadline passed during stage {stage!r}, before any ranking existed; allow more time")
 
 
 class StageError(CascadeError):
