@@ -17,8 +17,6 @@ from cascade.types import Document
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to unit vectors, shape (texts, dimensions)."""
 
-_CHUNK = 512
-
 
 @dataclass(frozen=True, slots=True)
 class Triple:
@@ -83,28 +81,68 @@ def read_qrels(folder: Path, split: str) -> dict[str, dict[str, int]]:
     return qrels
 
 
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """A bi-encoder's cosines between a collection's questions and documents; every vector has unit length."""
+
+    query_rows: Mapping[str, int]
+    doc_rows: Mapping[str, int]
+    queries: NDArray[np.float32]
+    documents: NDArray[np.float32]
+
+    @staticmethod
+    def of(collection: Collection, encode: Encode, cache: Path | None = None) -> Similarity:
+        """Encodes the collection, or reads the vectors that an earlier call left in the folder `cache`."""
+        return Similarity(
+            {query_id: row for row, query_id in enumerate(collection.queries)},
+            {doc_id: row for row, doc_id in enumerate(collection.texts)},
+            _vectors(
+                list(collection.queries.values()), encode, cache and cache / f"{collection.name}.queries.npy"
+            ),
+            _vectors(
+                list(collection.texts.values()), encode, cache and cache / f"{collection.name}.documents.npy"
+            ),
+        )
+
+    def cosines(self, query_id: str, doc_ids: Sequence[str]) -> NDArray[np.float32]:
+        """One cosine per document, in the same order."""
+        rows = [self.doc_rows[doc_id] for doc_id in doc_ids]
+        found: NDArray[np.float32] = self.documents[rows] @ self.queries[self.query_rows[query_id]]
+        return found
+
+    def nearest_negatives(self, triple: Triple, depth: int, ceiling: float = 0.95) -> tuple[str, ...]:
+        """The `depth` documents nearest to the question, best first.
+
+        A document nearer than `ceiling` times the best positive is left out: so near, it often answers too
+        (positive-aware mining, Moreira et al. 2024, "NV-Retriever").
+        """
+        doc_ids = list(self.doc_rows)
+        row = self.documents @ self.queries[self.query_rows[triple.query_id]]
+        positives = [self.doc_rows[doc_id] for doc_id in triple.positive_ids]
+        allowed = row < ceiling * row[positives].max()
+        allowed[positives] = False
+        nearest = np.argsort(-np.where(allowed, row, -np.inf), kind="stable")[:depth]
+        return tuple(doc_ids[index] for index in nearest if allowed[index])
+
+
 def mine_negatives(
     collection: Collection, triples: Sequence[Triple], encode: Encode, *, depth: int, ceiling: float = 0.95
 ) -> dict[str, tuple[str, ...]]:
-    """The `depth` nearest documents of every question by cosine, as query id -> document ids, best first.
+    """`Similarity.nearest_negatives` of every question, as query id -> document ids, best first."""
+    similarity = Similarity.of(collection, encode)
+    return {t.query_id: similarity.nearest_negatives(t, depth, ceiling) for t in triples}
 
-    A document nearer than `ceiling` times the best positive is left out: so near, it often answers too
-    (positive-aware mining, Moreira et al. 2024, "NV-Retriever").
-    """
-    doc_ids = list(collection.texts)
-    position = {doc_id: index for index, doc_id in enumerate(doc_ids)}
-    documents = encode([collection.texts[doc_id] for doc_id in doc_ids])
-    mined: dict[str, tuple[str, ...]] = {}
-    for start in range(0, len(triples), _CHUNK):
-        chunk = triples[start : start + _CHUNK]
-        scores = encode([triple.query for triple in chunk]) @ documents.T
-        for triple, row in zip(chunk, scores, strict=True):
-            positives = [position[doc_id] for doc_id in triple.positive_ids]
-            allowed = row < ceiling * row[positives].max()
-            allowed[positives] = False
-            nearest = np.argsort(-np.where(allowed, row, -np.inf), kind="stable")[:depth]
-            mined[triple.query_id] = tuple(doc_ids[index] for index in nearest if allowed[index])
-    return mined
+
+def _vectors(texts: Sequence[str], encode: Encode, cache: Path | None) -> NDArray[np.float32]:
+    if cache is not None and cache.is_file():
+        kept: NDArray[np.float32] = np.load(cache).astype(np.float32)
+        if len(kept) == len(texts):
+            return kept
+    vectors = encode(texts)
+    if cache is not None:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        np.save(cache, vectors.astype(np.float16))
+    return vectors
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -1,0 +1,95 @@
+"""`cascade train`: trains the models of the reranking tiers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Train the models of the reranking tiers.")
+
+Data = Annotated[list[Path], typer.Option("--data", help="A BEIR folder with triples.train.jsonl; may be repeated.")]
+Out = Annotated[Path, typer.Option("--out", help="Where checkpoints, the log and the model go.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Stop after this many steps instead of one pass.")]
+Seed = Annotated[int, typer.Option(help="Decides lists, order and initial head.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")]
+DevData = Annotated[Path | None, typer.Option("--dev-data", help="A BEIR folder to measure on meanwhile.")]
+DevSplit = Annotated[str, typer.Option(help="The split of --dev-data.")]
+
+
+@app.command("cross-encoder")
+def cross_encoder(
+    data: Data,
+    out: Out,
+    resume: Resume = False,
+    steps: Steps = None,
+    seed: Seed = 13,
+    threads: Threads = None,
+    dev_data: DevData = None,
+    dev_split: DevSplit = "test",
+    dev_sample: Annotated[int, typer.Option(min=1, help="Questions to measure on meanwhile.")] = 100,
+    dev_every: Annotated[int, typer.Option(min=1, help="Steps between two measurements.")] = 300,
+    lists_per_collection: Annotated[
+        int | None, typer.Option(min=1, help="Use at most this many questions of each --data.")
+    ] = None,
+    lists_per_batch: Annotated[int, typer.Option(min=1, help="Questions in a batch.")] = 8,
+    learning_rate: Annotated[float, typer.Option(min=0, help="The highest learning rate.")] = 8e-5,
+    max_length: Annotated[int, typer.Option(min=16, max=512, help="Tokens of a pair while training.")] = 160,
+    bf16: Annotated[bool, typer.Option(help="Forward passes in bfloat16.")] = True,
+) -> None:
+    """Train a cross-encoder from all-MiniLM-L6-v2 on judged questions, with mined negatives."""
+    from cascade.train.cross_encoder import CrossEncoderRecipe, Development, train_cross_encoder
+
+    _set_threads(threads)
+    recipe = CrossEncoderRecipe(
+        max_length=max_length,
+        lists_per_batch=lists_per_batch,
+        learning_rate=learning_rate,
+        lists_per_collection=lists_per_collection,
+        steps=steps,
+        bf16=bf16,
+        seed=seed,
+    )
+    development = None
+    if dev_data is not None:
+        development = Development(dev_data, dev_split, sample=dev_sample, every_steps=dev_every)
+    model = train_cross_encoder(data, out, recipe, development=development, resume=resume)
+    typer.echo(f"{model}")
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+@app.command("listwise")
+def listwise(
+    data: Data,
+    out: Out,
+    resume: Resume = False,
+    base: Annotated[str, typer.Option(help="The causal language model.")] = "embedded:smollm2-135m-instruct",
+    minutes: Annotated[float, typer.Option(min=0, help="Train for at most this long, resumes included.")] = 60,
+    steps: Annotated[int, typer.Option(min=1, help="Stop after this many steps.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Decides lists, order and initial weights.")] = 17,
+    threads: Threads = None,
+) -> None:
+    """Train the joint listwise tier's adapters and projector on judged questions."""
+    from cascade.train.listwise import train
+    from cascade.weights import resolve_model
+
+    _set_threads(threads)
+    model = train(
+        data=data,
+        out=out,
+        base=resolve_model(base),
+        work=out / "work",
+        minutes=minutes,
+        steps=steps,
+        seed=seed,
+        resume=resume,
+    )
+    typer.echo(f"{model}")

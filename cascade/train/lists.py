@@ -1,0 +1,78 @@
+"""Turns judged questions into training lists: a positive, mixed negatives, and a soft target for each."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cascade.train.data import Collection, Similarity, Triple
+
+
+@dataclass(frozen=True, slots=True)
+class ListMix:
+    """What stands beside the positive of a list, and how much of its target the label decides.
+
+    `nearest` are drawn from the bi-encoder's best `pool`, `overlapping` from the triple's own (BM25's),
+    `random` from the whole collection; a fraction is the chance of one more. BM25's alone teach that shared
+    words are bad, the bi-encoder's alone that near is bad, random ones alone teach nothing hard. The rest of
+    the target, `1 - label_share`, is the softmax of the bi-encoder's cosines times `scale` (distillation; 20
+    is the scale that all-MiniLM-L6-v2 was trained with).
+    """
+
+    nearest: float = 2
+    overlapping: float = 1
+    random: float = 0.25
+    pool: int = 50
+    label_share: float = 0.6
+    scale: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingList:
+    """One question's documents in random order; `targets` are not negative and sum to 1."""
+
+    query: str
+    documents: tuple[str, ...]
+    targets: tuple[float, ...]
+
+
+def build_lists(
+    collection: Collection, triples: Sequence[Triple], similarity: Similarity, mix: ListMix, seed: int
+) -> list[TrainingList]:
+    """One list for each triple, the same for the same seed."""
+    draw = random.Random(seed)
+    doc_ids = list(collection.texts)
+    return [_build_list(collection, doc_ids, triple, similarity, mix, draw) for triple in triples]
+
+
+def _build_list(
+    collection: Collection,
+    doc_ids: Sequence[str],
+    triple: Triple,
+    similarity: Similarity,
+    mix: ListMix,
+    draw: random.Random,
+) -> TrainingList:
+    positive = draw.choice(triple.positive_ids)
+    negatives: list[str] = []
+    sources = (
+        (similarity.nearest_negatives(triple, mix.pool), mix.nearest),
+        (triple.negative_ids, mix.overlapping),
+        (draw.sample(doc_ids, min(len(doc_ids), mix.pool)), mix.random),
+    )
+    for source, wanted in sources:
+        fresh = [doc_id for doc_id in source if doc_id not in negatives and doc_id not in triple.positive_ids]
+        count = int(wanted) + (draw.random() < wanted % 1)
+        negatives.extend(draw.sample(fresh, min(count, len(fresh))))
+    members = [positive, *negatives]
+    draw.shuffle(members)
+    logits = mix.scale * similarity.cosines(triple.query_id, members).astype(np.float64)
+    teacher = np.exp(logits - logits.max())
+    label = np.array([doc_id == positive for doc_id in members], dtype=np.float64)
+    targets = mix.label_share * label + (1 - mix.label_share) * teacher / teacher.sum()
+    return TrainingList(
+        triple.query, tuple(collection.texts[doc_id] for doc_id in members), tuple(float(t) for t in targets)
+    )

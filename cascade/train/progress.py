@@ -1,0 +1,57 @@
+"""Shows how a training run is doing: a log of its steps, and the quality on a development set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from sentence_transformers.base.evaluation import BaseEvaluator
+from transformers import TrainerCallback
+
+from cascade.train.development import DevelopmentSet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sentence_transformers import CrossEncoder
+    from sentence_transformers.base.model import BaseModel
+
+
+class StepLog(TrainerCallback):
+    """Appends what the trainer logs to `path`, one JSON object a line: the curve of a run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        """Called by the trainer."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+
+
+class RerankingEvaluator(BaseEvaluator):
+    """Measures nDCG@10 after reranking BM25's heads of a development set with the model as it stands."""
+
+    def __init__(self, development: DevelopmentSet, *, bf16: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # the base class has no annotations
+        self.primary_metric = "ndcg_at_10"
+        self._development = development
+        self._bf16 = bf16
+
+    def __call__(
+        self, model: BaseModel, output_path: str | None = None, epoch: float = -1, steps: int = -1
+    ) -> dict[str, float]:
+        """Called by the trainer; the mean counts a question whose answer BM25 did not find as 0."""
+
+        predict = cast("CrossEncoder", model).predict
+
+        def score(pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
+                return [float(value) for value in predict(list(pairs), show_progress_bar=False)]
+
+        values = self._development.ndcg(self._development.rerank(score)).values()
+        return {"ndcg_at_10": sum(values) / len(values)}
