@@ -1,0 +1,80 @@
+"""What can be set, for a client and for one call."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import grpc
+
+from cascade_client.filters import Filter
+from cascade_client.retry import Attempts, RetryPolicy
+from cascade_client.types import Document
+
+DocumentLike = Document | str | Mapping[str, Any]
+
+DEFAULT_TARGET = "localhost:50051"
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_MESSAGE_BYTES = 16 * 1024 * 1024
+TENANT_KEY = "x-cascade-tenant"
+
+
+class RankOptions(TypedDict, total=False):
+    """The keywords of `rank` and `rank_stream`; exactly one of `index` and `documents` is given.
+
+    cascade: the cascade, `fast` if not given.
+    index, where: the index to search, and which of its documents may answer.
+    documents: what to rank instead of an index: texts, Documents, or mappings with Document's keys.
+    top_k: how many results to return, 10 if not given.
+    include_text, explain: return title and text; return each result's rank and score at every stage.
+    budget: seconds for reranking; a tier that does not fit is left out, and the answer is degraded.
+    timeout: seconds for the call with all its retries; the client's own if not given, math.inf for no limit.
+    """
+
+    cascade: str
+    index: str
+    documents: Iterable[DocumentLike]
+    where: Filter | None
+    top_k: int
+    include_text: bool
+    explain: bool
+    budget: float | None
+    timeout: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What both clients are made with; `timeout` in seconds, None for no limit."""
+
+    target: str = DEFAULT_TARGET
+    tenant: str = "default"
+    timeout: float | None = DEFAULT_TIMEOUT
+    retries: int = 3
+    max_message_bytes: int = DEFAULT_MESSAGE_BYTES
+    credentials: grpc.ChannelCredentials | None = None
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What every call carries beside its message."""
+        return ((TENANT_KEY, self.tenant),)
+
+    @property
+    def channel(self) -> Sequence[tuple[str, int]]:
+        """Settings of the gRPC channel."""
+        return (
+            ("grpc.max_send_message_length", self.max_message_bytes),
+            ("grpc.max_receive_message_length", self.max_message_bytes),
+            ("grpc.enable_retries", 0),  # we retry, and know about RetryInfo and one-shot streams
+            # A server closes a connection that is pinged more often than every 5 minutes (gRPC's default).
+            ("grpc.keepalive_time_ms", 330_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+        )
+
+    def attempts(self, timeout: float | None, *, idempotent: bool) -> Attempts:
+        """The tries of one call that starts now."""
+        seconds = self.timeout if timeout is None else timeout
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        return Attempts(RetryPolicy(self.retries), deadline, idempotent)

@@ -1,0 +1,73 @@
+"""Whether and when a failed call is tried again: pure decisions under one deadline."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cascade_client.errors import AbortedError, ClientError, OverloadedError, UnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """At most `retries` further tries, after pauses (seconds) that double from `first_pause` to `longest_pause`."""
+
+    retries: int = 3
+    first_pause: float = 0.1
+    longest_pause: float = 5.0
+
+    def pause(self, error: ClientError, *, tries: int, left: float, idempotent: bool, jitter: float) -> float | None:
+        """Seconds to wait before the next try after `tries` failed ones, or None when there must be none.
+
+        `left` is the time to the deadline, `jitter` a random number in [0, 1). A pause is at least what the
+        server's RetryInfo asks for, and always ends before the deadline.
+        """
+        if tries > self.retries or not is_retryable(error, idempotent=idempotent):
+            return None
+        ceiling = min(self.longest_pause, self.first_pause * 2.0 ** (tries - 1))
+        pause = (error.details.retry_after or 0.0) + ceiling * jitter
+        return pause if pause < left else None
+
+
+def is_retryable(error: ClientError, *, idempotent: bool) -> bool:
+    """Whether trying again can help and cannot do harm.
+
+    Overloaded and aborted calls changed nothing. An unavailable server may have done its work before the
+    connection broke, so that a call which is not idempotent is tried again only if the server itself refused it
+    with a RetryInfo.
+    """
+    if isinstance(error, OverloadedError | AbortedError):
+        return True
+    return isinstance(error, UnavailableError) and (idempotent or error.details.retry_after is not None)
+
+
+@dataclass(slots=True)
+class Attempts:
+    """The tries of one call, all of them under one deadline on `clock`."""
+
+    policy: RetryPolicy
+    deadline: float
+    idempotent: bool
+    clock: Callable[[], float] = time.monotonic
+    jitter: Callable[[], float] = random.random
+    tries: int = field(default=0, init=False)
+
+    @property
+    def left(self) -> float:
+        """Seconds to the deadline, never below zero; infinity without one."""
+        return max(0.0, self.deadline - self.clock())
+
+    @property
+    def timeout(self) -> float | None:
+        """The time that the next try may take, in the form gRPC takes."""
+        return None if math.isinf(self.deadline) else self.left
+
+    def pause_after(self, error: ClientError) -> float | None:
+        """Count a failed try; seconds to wait before the next one, or None when `error` is the outcome."""
+        self.tries += 1
+        return self.policy.pause(
+            error, tries=self.tries, left=self.left, idempotent=self.idempotent, jitter=self.jitter()
+        )

@@ -1,0 +1,204 @@
+"""What a caller gives to a Cascade server and gets back from it, as plain frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+MetadataValue = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text that can be ranked; `doc_id` may be empty among inline documents, which then go by position."""
+
+    doc_id: str
+    text: str
+    title: str = ""
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+
+
+class StageStatus(StrEnum):
+    """How a stage ended; everything but `completed` degrades the answer."""
+
+    UNKNOWN = "unknown"
+    COMPLETED = "completed"
+    SKIPPED = "skipped"
+    TIMED_OUT = "timed_out"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class StageTrace:
+    """What one stage did; times in seconds, `detail` a sentence for a person, empty when all went well."""
+
+    stage: str
+    kind: str
+    status: StageStatus
+    reason: str = ""
+    detail: str = ""
+    candidates_in: int = 0
+    candidates_out: int = 0
+    queue_time: float = 0.0
+    run_time: float = 0.0
+    model: str = ""
+    tokens: int = 0
+    truncated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """A document of which `stage` read only the first `tokens_seen` of `tokens_total` tokens."""
+
+    doc_id: str
+    stage: str
+    tokens_seen: int
+    tokens_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageScore:
+    """Where a document stood after `stage`, on that stage's own scale."""
+
+    stage: str
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One ranked document.
+
+    `rank` is the truth; `score` is native to the stage `scored_by`. `position` is the place in the request's
+    documents, None for an index; `title` and `text` are empty unless asked for, and `stages` too.
+    """
+
+    doc_id: str
+    rank: int
+    score: float
+    scored_by: str
+    position: int | None = None
+    title: str = ""
+    text: str = ""
+    stages: tuple[StageScore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What produced an answer; `models` by stage, `index_version` empty for inline documents."""
+
+    cascade: str
+    config_hash: str
+    models: Mapping[str, str]
+    index_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """An answer: the best documents first, and one trace entry per stage.
+
+    `degraded` is True when a stage did less than the cascade asks for; the trace says which and why.
+    """
+
+    results: tuple[Result, ...]
+    trace: tuple[StageTrace, ...]
+    degraded: bool
+    provenance: Provenance
+    truncations: tuple[Truncation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The answer as it stands after `stage`; `final` on the last one, which equals what `rank` returns."""
+
+    stage: str
+    final: bool
+    ranked: Ranked
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """An index and what was measured of it; `problem` is empty unless it cannot be read."""
+
+    name: str
+    version: int
+    documents: int
+    encoder: str
+    dimensions: int
+    vector_search: str
+    vector_recall: float
+    updated_at: datetime
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How many documents a call added, replaced or deleted, and the index as it is since."""
+
+    index: IndexInfo
+    added: int = 0
+    replaced: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StageInfo:
+    """One stage of a cascade; `depth` is how many candidates it passes on or reranks."""
+
+    name: str
+    kind: str
+    depth: int
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeInfo:
+    """One cascade, with its stages in the order they run."""
+
+    name: str
+    description: str
+    config_hash: str
+    stages: tuple[StageInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One model in use; `problem` says why it is not ready."""
+
+    model: str
+    kind: str
+    ready: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may ask for."""
+
+    max_message_bytes: int
+    max_top_k: int
+    max_documents: int
+    max_query_chars: int
+    max_document_chars: int
+    max_concurrent_requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What a server offers to `tenant`."""
+
+    version: str
+    tenant: str
+    cascades: tuple[CascadeInfo, ...]
+    models: tuple[ModelInfo, ...]
+    limits: Limits
+
+
+class Health(StrEnum):
+    """The standard health service's answer."""
+
+    UNKNOWN = "unknown"
+    SERVING = "serving"
+    NOT_SERVING = "not_serving"
