@@ -3,28 +3,28 @@
 isort:skip_file
 The contract of Cascade, a ranking server."""
 
-from collections import abc as abc
-from google.protobuf import descriptor as descriptor
-from google.protobuf import message as message
-from google.protobuf.internal import containers as containers
-from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
-import builtins as builtins
+from collections import abc as _abc
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+import builtins as _builtins
 import sys
-import typing as typing
+import typing as _typing
 
 if sys.version_info >= (3, 11):
     from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
-DESCRIPTOR: descriptor.FileDescriptor
+DESCRIPTOR: _descriptor.FileDescriptor
 
 class _ComparisonOperator:
-    ValueType = typing.NewType("ValueType", builtins.int)
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _ComparisonOperatorEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ComparisonOperator.ValueType], builtins.type):
-    DESCRIPTOR: descriptor.EnumDescriptor
+class _ComparisonOperatorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ComparisonOperator.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
     COMPARISON_OPERATOR_UNSPECIFIED: _ComparisonOperator.ValueType  # 0
     """Refused."""
     COMPARISON_OPERATOR_EQ: _ComparisonOperator.ValueType  # 1
@@ -61,186 +61,197 @@ COMPARISON_OPERATOR_GE: ComparisonOperator.ValueType  # 6
 """Greater than or equal."""
 COMPARISON_OPERATOR_IN: ComparisonOperator.ValueType  # 7
 """Equal to one of several values."""
+Global___ComparisonOperator: _TypeAlias = ComparisonOperator  # noqa: Y015
 
-@typing.final
-class MetadataValue(message.Message):
+@_typing.final
+class MetadataValue(_message.Message):
     """One value of a document's metadata."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    STRING_VALUE_FIELD_NUMBER: builtins.int
-    INT_VALUE_FIELD_NUMBER: builtins.int
-    DOUBLE_VALUE_FIELD_NUMBER: builtins.int
-    BOOL_VALUE_FIELD_NUMBER: builtins.int
-    string_value: builtins.str
+    STRING_VALUE_FIELD_NUMBER: _builtins.int
+    INT_VALUE_FIELD_NUMBER: _builtins.int
+    DOUBLE_VALUE_FIELD_NUMBER: _builtins.int
+    BOOL_VALUE_FIELD_NUMBER: _builtins.int
+    string_value: _builtins.str
     """Text."""
-    int_value: builtins.int
+    int_value: _builtins.int
     """A whole number."""
-    double_value: builtins.float
+    double_value: _builtins.float
     """A finite number; NaN and infinity are refused."""
-    bool_value: builtins.bool
+    bool_value: _builtins.bool
     """True or false."""
     def __init__(
         self,
         *,
-        string_value: builtins.str = ...,
-        int_value: builtins.int = ...,
-        double_value: builtins.float = ...,
-        bool_value: builtins.bool = ...,
+        string_value: _builtins.str = ...,
+        int_value: _builtins.int = ...,
+        double_value: _builtins.float = ...,
+        bool_value: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["bool_value", b"bool_value", "double_value", b"double_value", "int_value", b"int_value", "string_value", b"string_value", "value", b"value"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["bool_value", b"bool_value", "double_value", b"double_value", "int_value", b"int_value", "string_value", b"string_value", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bool_value", b"bool_value", "double_value", b"double_value", "int_value", b"int_value", "string_value", b"string_value", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bool_value", b"bool_value", "double_value", b"double_value", "int_value", b"int_value", "string_value", b"string_value", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = typing.Literal["string_value", "int_value", "double_value", "bool_value"]  # noqa: Y015
-    _WhichOneofArgType_value: _TypeAlias = typing.Literal["value", b"value"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["string_value", "int_value", "double_value", "bool_value"]  # noqa: Y015
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
-@typing.final
-class Document(message.Message):
+Global___MetadataValue: _TypeAlias = MetadataValue  # noqa: Y015
+
+@_typing.final
+class Document(_message.Message):
     """A text that can be ranked."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    @typing.final
-    class MetadataEntry(message.Message):
-        DESCRIPTOR: descriptor.Descriptor
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
 
-        KEY_FIELD_NUMBER: builtins.int
-        VALUE_FIELD_NUMBER: builtins.int
-        key: builtins.str
-        @builtins.property
-        def value(self) -> MetadataValue: ...
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___MetadataValue: ...
         def __init__(
             self,
             *,
-            key: builtins.str = ...,
-            value: MetadataValue | None = ...,
+            key: _builtins.str = ...,
+            value: Global___MetadataValue | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = typing.Literal["value", b"value"]  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-    DOC_ID_FIELD_NUMBER: builtins.int
-    TEXT_FIELD_NUMBER: builtins.int
-    TITLE_FIELD_NUMBER: builtins.int
-    METADATA_FIELD_NUMBER: builtins.int
-    doc_id: builtins.str
+    DOC_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    doc_id: _builtins.str
     """Unique within its index or request; may be left empty for inline documents, which are then called by their position."""
-    text: builtins.str
+    text: _builtins.str
     """The text; at least text or title must not be empty."""
-    title: builtins.str
+    title: _builtins.str
     """The title, which every stage reads before the text."""
-    @builtins.property
-    def metadata(self) -> containers.MessageMap[builtins.str, MetadataValue]:
+    @_builtins.property
+    def metadata(self) -> _containers.MessageMap[_builtins.str, Global___MetadataValue]:
         """Facts that filters may ask about."""
 
     def __init__(
         self,
         *,
-        doc_id: builtins.str = ...,
-        text: builtins.str = ...,
-        title: builtins.str = ...,
-        metadata: abc.Mapping[builtins.str, MetadataValue] | None = ...,
+        doc_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+        title: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, Global___MetadataValue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["doc_id", b"doc_id", "metadata", b"metadata", "text", b"text", "title", b"title"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["doc_id", b"doc_id", "metadata", b"metadata", "text", b"text", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class Filter(message.Message):
+Global___Document: _TypeAlias = Document  # noqa: Y015
+
+@_typing.final
+class Filter(_message.Message):
     """A condition over metadata."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    ALL_OF_FIELD_NUMBER: builtins.int
-    ANY_OF_FIELD_NUMBER: builtins.int
-    NEGATED_FIELD_NUMBER: builtins.int
-    COMPARISON_FIELD_NUMBER: builtins.int
-    @builtins.property
-    def all_of(self) -> FilterList:
+    ALL_OF_FIELD_NUMBER: _builtins.int
+    ANY_OF_FIELD_NUMBER: _builtins.int
+    NEGATED_FIELD_NUMBER: _builtins.int
+    COMPARISON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def all_of(self) -> Global___FilterList:
         """True when every part is."""
 
-    @builtins.property
-    def any_of(self) -> FilterList:
+    @_builtins.property
+    def any_of(self) -> Global___FilterList:
         """True when any part is."""
 
-    @builtins.property
-    def negated(self) -> Filter:
+    @_builtins.property
+    def negated(self) -> Global___Filter:
         """True when the part is not."""
 
-    @builtins.property
-    def comparison(self) -> Comparison:
+    @_builtins.property
+    def comparison(self) -> Global___Comparison:
         """One field against one or more values."""
 
     def __init__(
         self,
         *,
-        all_of: FilterList | None = ...,
-        any_of: FilterList | None = ...,
-        negated: Filter | None = ...,
-        comparison: Comparison | None = ...,
+        all_of: Global___FilterList | None = ...,
+        any_of: Global___FilterList | None = ...,
+        negated: Global___Filter | None = ...,
+        comparison: Global___Comparison | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["all_of", b"all_of", "any_of", b"any_of", "comparison", b"comparison", "condition", b"condition", "negated", b"negated"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["all_of", b"all_of", "any_of", b"any_of", "comparison", b"comparison", "condition", b"condition", "negated", b"negated"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_of", b"any_of", "comparison", b"comparison", "condition", b"condition", "negated", b"negated"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_of", b"any_of", "comparison", b"comparison", "condition", b"condition", "negated", b"negated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_condition: _TypeAlias = typing.Literal["all_of", "any_of", "negated", "comparison"]  # noqa: Y015
-    _WhichOneofArgType_condition: _TypeAlias = typing.Literal["condition", b"condition"]  # noqa: Y015
+    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["all_of", "any_of", "negated", "comparison"]  # noqa: Y015
+    _WhichOneofArgType_condition: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_condition) -> _WhichOneofReturnType_condition | None: ...
 
-@typing.final
-class FilterList(message.Message):
+Global___Filter: _TypeAlias = Filter  # noqa: Y015
+
+@_typing.final
+class FilterList(_message.Message):
     """Several conditions."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    FILTERS_FIELD_NUMBER: builtins.int
-    @builtins.property
-    def filters(self) -> containers.RepeatedCompositeFieldContainer[Filter]:
+    FILTERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter]:
         """At least one."""
 
     def __init__(
         self,
         *,
-        filters: abc.Iterable[Filter] | None = ...,
+        filters: _abc.Iterable[Global___Filter] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["filters", b"filters"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class Comparison(message.Message):
+Global___FilterList: _TypeAlias = FilterList  # noqa: Y015
+
+@_typing.final
+class Comparison(_message.Message):
     """One field against one or more values; false when the document has no such field, or one of another type."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    FIELD_FIELD_NUMBER: builtins.int
-    OPERATOR_FIELD_NUMBER: builtins.int
-    VALUES_FIELD_NUMBER: builtins.int
-    field: builtins.str
+    FIELD_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
     """The metadata field."""
-    operator: ComparisonOperator.ValueType
+    operator: Global___ComparisonOperator.ValueType
     """How to compare."""
-    @builtins.property
-    def values(self) -> containers.RepeatedCompositeFieldContainer[MetadataValue]:
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetadataValue]:
         """One value, or any number for IN."""
 
     def __init__(
         self,
         *,
-        field: builtins.str = ...,
-        operator: ComparisonOperator.ValueType = ...,
-        values: abc.Iterable[MetadataValue] | None = ...,
+        field: _builtins.str = ...,
+        operator: Global___ComparisonOperator.ValueType = ...,
+        values: _abc.Iterable[Global___MetadataValue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["field", b"field", "operator", b"operator", "values", b"values"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "operator", b"operator", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Comparison: _TypeAlias = Comparison  # noqa: Y015

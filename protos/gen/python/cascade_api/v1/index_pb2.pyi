@@ -3,341 +3,367 @@
 isort:skip_file
 The contract of Cascade, a ranking server."""
 
-from cascade_api.v1 import document_pb2 as document_pb2
-from collections import abc as abc
-from google.protobuf import descriptor as descriptor
-from google.protobuf import message as message
-from google.protobuf import timestamp_pb2 as timestamp_pb2
-from google.protobuf.internal import containers as containers
-import builtins as builtins
+from cascade_api.v1 import document_pb2 as _document_pb2
+from collections import abc as _abc
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+import builtins as _builtins
 import sys
-import typing as typing
+import typing as _typing
 
 if sys.version_info >= (3, 11):
     from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
-DESCRIPTOR: descriptor.FileDescriptor
+DESCRIPTOR: _descriptor.FileDescriptor
 
-@typing.final
-class Index(message.Message):
+@_typing.final
+class Index(_message.Message):
     """An index and what was measured of it."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    NAME_FIELD_NUMBER: builtins.int
-    VERSION_FIELD_NUMBER: builtins.int
-    DOCUMENTS_FIELD_NUMBER: builtins.int
-    ENCODER_FIELD_NUMBER: builtins.int
-    DIMENSIONS_FIELD_NUMBER: builtins.int
-    VECTOR_SEARCH_FIELD_NUMBER: builtins.int
-    VECTOR_RECALL_FIELD_NUMBER: builtins.int
-    UPDATED_AT_FIELD_NUMBER: builtins.int
-    PROBLEM_FIELD_NUMBER: builtins.int
-    name: builtins.str
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    ENCODER_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    VECTOR_SEARCH_FIELD_NUMBER: _builtins.int
+    VECTOR_RECALL_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
     """Its name, lower-case letters, digits, _ and -."""
-    version: builtins.int
+    version: _builtins.int
     """Grows with every change."""
-    documents: builtins.int
+    documents: _builtins.int
     """Documents in it."""
-    encoder: builtins.str
+    encoder: _builtins.str
     """The bi-encoder whose vectors it holds."""
-    dimensions: builtins.int
+    dimensions: _builtins.int
     """Dimensions of a vector."""
-    vector_search: builtins.str
+    vector_search: _builtins.str
     """How vectors are searched: flat or hnsw."""
-    vector_recall: builtins.float
+    vector_recall: _builtins.float
     """Measured recall at 100 of the vector search against exact search, from 0 to 1; 1 for flat."""
-    problem: builtins.str
+    problem: _builtins.str
     """What is wrong with it, empty when nothing is."""
-    @builtins.property
-    def updated_at(self) -> timestamp_pb2.Timestamp:
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When the version was made."""
 
     def __init__(
         self,
         *,
-        name: builtins.str = ...,
-        version: builtins.int = ...,
-        documents: builtins.int = ...,
-        encoder: builtins.str = ...,
-        dimensions: builtins.int = ...,
-        vector_search: builtins.str = ...,
-        vector_recall: builtins.float = ...,
-        updated_at: timestamp_pb2.Timestamp | None = ...,
-        problem: builtins.str = ...,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        documents: _builtins.int = ...,
+        encoder: _builtins.str = ...,
+        dimensions: _builtins.int = ...,
+        vector_search: _builtins.str = ...,
+        vector_recall: _builtins.float = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
+        problem: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["dimensions", b"dimensions", "documents", b"documents", "encoder", b"encoder", "name", b"name", "problem", b"problem", "updated_at", b"updated_at", "vector_recall", b"vector_recall", "vector_search", b"vector_search", "version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "documents", b"documents", "encoder", b"encoder", "name", b"name", "problem", b"problem", "updated_at", b"updated_at", "vector_recall", b"vector_recall", "vector_search", b"vector_search", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class CreateIndexRequest(message.Message):
+Global___Index: _TypeAlias = Index  # noqa: Y015
+
+@_typing.final
+class CreateIndexRequest(_message.Message):
     """Asks for a new index."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    NAME_FIELD_NUMBER: builtins.int
-    ENCODER_FIELD_NUMBER: builtins.int
-    name: builtins.str
+    NAME_FIELD_NUMBER: _builtins.int
+    ENCODER_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
     """Its name."""
-    encoder: builtins.str
+    encoder: _builtins.str
     """The bi-encoder, by embedded name, path or hub id; empty for the server's default."""
     def __init__(
         self,
         *,
-        name: builtins.str = ...,
-        encoder: builtins.str = ...,
+        name: _builtins.str = ...,
+        encoder: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["encoder", b"encoder", "name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder", b"encoder", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class CreateIndexResponse(message.Message):
+Global___CreateIndexRequest: _TypeAlias = CreateIndexRequest  # noqa: Y015
+
+@_typing.final
+class CreateIndexResponse(_message.Message):
     """Answers CreateIndex."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    INDEX_FIELD_NUMBER: builtins.int
-    @builtins.property
-    def index(self) -> Index:
+    INDEX_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def index(self) -> Global___Index:
         """The new index."""
 
     def __init__(
         self,
         *,
-        index: Index | None = ...,
+        index: Global___Index | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["index", b"index"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["index", b"index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["index", b"index"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class UpsertDocumentsRequest(message.Message):
+Global___CreateIndexResponse: _TypeAlias = CreateIndexResponse  # noqa: Y015
+
+@_typing.final
+class UpsertDocumentsRequest(_message.Message):
     """One part of an upsert."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    INDEX_FIELD_NUMBER: builtins.int
-    DOCUMENTS_FIELD_NUMBER: builtins.int
-    index: builtins.str
+    INDEX_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    index: _builtins.str
     """The index; required in the first message, and the same or empty in the others."""
-    @builtins.property
-    def documents(self) -> containers.RepeatedCompositeFieldContainer[document_pb2.Document]:
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[_document_pb2.Document]:
         """Documents; no id may stand twice in the stream."""
 
     def __init__(
         self,
         *,
-        index: builtins.str = ...,
-        documents: abc.Iterable[document_pb2.Document] | None = ...,
+        index: _builtins.str = ...,
+        documents: _abc.Iterable[_document_pb2.Document] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["documents", b"documents", "index", b"index"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "index", b"index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class UpsertDocumentsResponse(message.Message):
+Global___UpsertDocumentsRequest: _TypeAlias = UpsertDocumentsRequest  # noqa: Y015
+
+@_typing.final
+class UpsertDocumentsResponse(_message.Message):
     """Answers UpsertDocuments."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    ADDED_FIELD_NUMBER: builtins.int
-    REPLACED_FIELD_NUMBER: builtins.int
-    INDEX_FIELD_NUMBER: builtins.int
-    added: builtins.int
+    ADDED_FIELD_NUMBER: _builtins.int
+    REPLACED_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    added: _builtins.int
     """Documents that were new."""
-    replaced: builtins.int
+    replaced: _builtins.int
     """Documents that were replaced."""
-    @builtins.property
-    def index(self) -> Index:
+    @_builtins.property
+    def index(self) -> Global___Index:
         """The index as it is now."""
 
     def __init__(
         self,
         *,
-        added: builtins.int = ...,
-        replaced: builtins.int = ...,
-        index: Index | None = ...,
+        added: _builtins.int = ...,
+        replaced: _builtins.int = ...,
+        index: Global___Index | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["index", b"index"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["added", b"added", "index", b"index", "replaced", b"replaced"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["index", b"index"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "index", b"index", "replaced", b"replaced"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class DeleteDocumentsRequest(message.Message):
+Global___UpsertDocumentsResponse: _TypeAlias = UpsertDocumentsResponse  # noqa: Y015
+
+@_typing.final
+class DeleteDocumentsRequest(_message.Message):
     """Asks for documents to be deleted."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    INDEX_FIELD_NUMBER: builtins.int
-    DOC_IDS_FIELD_NUMBER: builtins.int
-    index: builtins.str
+    INDEX_FIELD_NUMBER: _builtins.int
+    DOC_IDS_FIELD_NUMBER: _builtins.int
+    index: _builtins.str
     """The index."""
-    @builtins.property
-    def doc_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+    @_builtins.property
+    def doc_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The documents."""
 
     def __init__(
         self,
         *,
-        index: builtins.str = ...,
-        doc_ids: abc.Iterable[builtins.str] | None = ...,
+        index: _builtins.str = ...,
+        doc_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["doc_ids", b"doc_ids", "index", b"index"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["doc_ids", b"doc_ids", "index", b"index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class DeleteDocumentsResponse(message.Message):
+Global___DeleteDocumentsRequest: _TypeAlias = DeleteDocumentsRequest  # noqa: Y015
+
+@_typing.final
+class DeleteDocumentsResponse(_message.Message):
     """Answers DeleteDocuments."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    DELETED_FIELD_NUMBER: builtins.int
-    INDEX_FIELD_NUMBER: builtins.int
-    deleted: builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    deleted: _builtins.int
     """Documents that were there and are gone."""
-    @builtins.property
-    def index(self) -> Index:
+    @_builtins.property
+    def index(self) -> Global___Index:
         """The index as it is now."""
 
     def __init__(
         self,
         *,
-        deleted: builtins.int = ...,
-        index: Index | None = ...,
+        deleted: _builtins.int = ...,
+        index: Global___Index | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["index", b"index"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["deleted", b"deleted", "index", b"index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["index", b"index"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "index", b"index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class GetIndexRequest(message.Message):
+Global___DeleteDocumentsResponse: _TypeAlias = DeleteDocumentsResponse  # noqa: Y015
+
+@_typing.final
+class GetIndexRequest(_message.Message):
     """Asks for one index."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    NAME_FIELD_NUMBER: builtins.int
-    name: builtins.str
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
     """Its name."""
     def __init__(
         self,
         *,
-        name: builtins.str = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class GetIndexResponse(message.Message):
+Global___GetIndexRequest: _TypeAlias = GetIndexRequest  # noqa: Y015
+
+@_typing.final
+class GetIndexResponse(_message.Message):
     """Answers GetIndex."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    INDEX_FIELD_NUMBER: builtins.int
-    @builtins.property
-    def index(self) -> Index:
+    INDEX_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def index(self) -> Global___Index:
         """The index."""
 
     def __init__(
         self,
         *,
-        index: Index | None = ...,
+        index: Global___Index | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["index", b"index"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["index", b"index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["index", b"index"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class ListIndexesRequest(message.Message):
+Global___GetIndexResponse: _TypeAlias = GetIndexResponse  # noqa: Y015
+
+@_typing.final
+class ListIndexesRequest(_message.Message):
     """Asks for all indexes."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
         self,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class ListIndexesResponse(message.Message):
+Global___ListIndexesRequest: _TypeAlias = ListIndexesRequest  # noqa: Y015
+
+@_typing.final
+class ListIndexesResponse(_message.Message):
     """Answers ListIndexes."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    INDEXES_FIELD_NUMBER: builtins.int
-    @builtins.property
-    def indexes(self) -> containers.RepeatedCompositeFieldContainer[Index]:
+    INDEXES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def indexes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Index]:
         """By name."""
 
     def __init__(
         self,
         *,
-        indexes: abc.Iterable[Index] | None = ...,
+        indexes: _abc.Iterable[Global___Index] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["indexes", b"indexes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["indexes", b"indexes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class DropIndexRequest(message.Message):
+Global___ListIndexesResponse: _TypeAlias = ListIndexesResponse  # noqa: Y015
+
+@_typing.final
+class DropIndexRequest(_message.Message):
     """Asks for an index to be dropped."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    NAME_FIELD_NUMBER: builtins.int
-    name: builtins.str
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
     """Its name."""
     def __init__(
         self,
         *,
-        name: builtins.str = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class DropIndexResponse(message.Message):
+Global___DropIndexRequest: _TypeAlias = DropIndexRequest  # noqa: Y015
+
+@_typing.final
+class DropIndexResponse(_message.Message):
     """Answers DropIndex."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
         self,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropIndexResponse: _TypeAlias = DropIndexResponse  # noqa: Y015

@@ -3,61 +3,61 @@
 isort:skip_file
 The contract of Cascade, a ranking server."""
 
-from cascade_api.v1 import document_pb2 as document_pb2
-from cascade_api.v1 import trace_pb2 as trace_pb2
-from collections import abc as abc
-from google.protobuf import descriptor as descriptor
-from google.protobuf import duration_pb2 as duration_pb2
-from google.protobuf import message as message
-from google.protobuf.internal import containers as containers
-import builtins as builtins
+from cascade_api.v1 import document_pb2 as _document_pb2
+from cascade_api.v1 import trace_pb2 as _trace_pb2
+from collections import abc as _abc
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
+import builtins as _builtins
 import sys
-import typing as typing
+import typing as _typing
 
 if sys.version_info >= (3, 11):
     from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
-DESCRIPTOR: descriptor.FileDescriptor
+DESCRIPTOR: _descriptor.FileDescriptor
 
-@typing.final
-class RankRequest(message.Message):
+@_typing.final
+class RankRequest(_message.Message):
     """What to rank, and how."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    CASCADE_FIELD_NUMBER: builtins.int
-    QUERY_FIELD_NUMBER: builtins.int
-    INDEX_FIELD_NUMBER: builtins.int
-    FILTER_FIELD_NUMBER: builtins.int
-    DOCUMENTS_FIELD_NUMBER: builtins.int
-    TOP_K_FIELD_NUMBER: builtins.int
-    INCLUDE_TEXT_FIELD_NUMBER: builtins.int
-    EXPLAIN_FIELD_NUMBER: builtins.int
-    BUDGET_FIELD_NUMBER: builtins.int
-    cascade: builtins.str
+    CASCADE_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    TOP_K_FIELD_NUMBER: _builtins.int
+    INCLUDE_TEXT_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
+    cascade: _builtins.str
     """The cascade, one of those that ServerService.GetInfo lists."""
-    query: builtins.str
+    query: _builtins.str
     """The query; must not be blank."""
-    index: builtins.str
+    index: _builtins.str
     """An index to search. Exactly one of index and documents is given."""
-    top_k: builtins.int
+    top_k: _builtins.int
     """How many results to return, from 1 to the server's limit."""
-    include_text: builtins.bool
+    include_text: _builtins.bool
     """Return title and text with each result."""
-    explain: builtins.bool
+    explain: _builtins.bool
     """Return each result's rank and score at every stage."""
-    @builtins.property
-    def filter(self) -> document_pb2.Filter:
+    @_builtins.property
+    def filter(self) -> _document_pb2.Filter:
         """Which documents of the index may answer."""
 
-    @builtins.property
-    def documents(self) -> containers.RepeatedCompositeFieldContainer[document_pb2.Document]:
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[_document_pb2.Document]:
         """Documents to rank, all of which take part."""
 
-    @builtins.property
-    def budget(self) -> duration_pb2.Duration:
+    @_builtins.property
+    def budget(self) -> _duration_pb2.Duration:
         """Time for reranking, counted from the request's arrival: a tier that does not fit is skipped or cut off, and the best
         ranking so far is the answer. It may only tighten the gRPC deadline and the cascade's own budget.
         """
@@ -65,248 +65,262 @@ class RankRequest(message.Message):
     def __init__(
         self,
         *,
-        cascade: builtins.str = ...,
-        query: builtins.str = ...,
-        index: builtins.str = ...,
-        filter: document_pb2.Filter | None = ...,
-        documents: abc.Iterable[document_pb2.Document] | None = ...,
-        top_k: builtins.int = ...,
-        include_text: builtins.bool = ...,
-        explain: builtins.bool = ...,
-        budget: duration_pb2.Duration | None = ...,
+        cascade: _builtins.str = ...,
+        query: _builtins.str = ...,
+        index: _builtins.str = ...,
+        filter: _document_pb2.Filter | None = ...,
+        documents: _abc.Iterable[_document_pb2.Document] | None = ...,
+        top_k: _builtins.int = ...,
+        include_text: _builtins.bool = ...,
+        explain: _builtins.bool = ...,
+        budget: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["budget", b"budget", "filter", b"filter"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["budget", b"budget", "cascade", b"cascade", "documents", b"documents", "explain", b"explain", "filter", b"filter", "include_text", b"include_text", "index", b"index", "query", b"query", "top_k", b"top_k"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cascade", b"cascade", "documents", b"documents", "explain", b"explain", "filter", b"filter", "include_text", b"include_text", "index", b"index", "query", b"query", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class StageScore(message.Message):
+Global___RankRequest: _TypeAlias = RankRequest  # noqa: Y015
+
+@_typing.final
+class StageScore(_message.Message):
     """A document's place after one stage."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    STAGE_FIELD_NUMBER: builtins.int
-    RANK_FIELD_NUMBER: builtins.int
-    SCORE_FIELD_NUMBER: builtins.int
-    stage: builtins.str
+    STAGE_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    stage: _builtins.str
     """The stage."""
-    rank: builtins.int
+    rank: _builtins.int
     """Its rank there, from 1."""
-    score: builtins.float
+    score: _builtins.float
     """Its score there, on that stage's own scale."""
     def __init__(
         self,
         *,
-        stage: builtins.str = ...,
-        rank: builtins.int = ...,
-        score: builtins.float = ...,
+        stage: _builtins.str = ...,
+        rank: _builtins.int = ...,
+        score: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["rank", b"rank", "score", b"score", "stage", b"stage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rank", b"rank", "score", b"score", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class Result(message.Message):
+Global___StageScore: _TypeAlias = StageScore  # noqa: Y015
+
+@_typing.final
+class Result(_message.Message):
     """One ranked document."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    DOC_ID_FIELD_NUMBER: builtins.int
-    POSITION_FIELD_NUMBER: builtins.int
-    RANK_FIELD_NUMBER: builtins.int
-    SCORE_FIELD_NUMBER: builtins.int
-    SCORED_BY_FIELD_NUMBER: builtins.int
-    TITLE_FIELD_NUMBER: builtins.int
-    TEXT_FIELD_NUMBER: builtins.int
-    STAGES_FIELD_NUMBER: builtins.int
-    doc_id: builtins.str
+    DOC_ID_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    SCORED_BY_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
+    doc_id: _builtins.str
     """The document."""
-    position: builtins.int
+    position: _builtins.int
     """Its position in the request's documents, from 0; absent for an index."""
-    rank: builtins.int
+    rank: _builtins.int
     """Its rank, from 1; ranks are the truth."""
-    score: builtins.float
+    score: _builtins.float
     """The score that the stage `scored_by` gave it; scores of different stages are on different scales."""
-    scored_by: builtins.str
+    scored_by: _builtins.str
     """The last stage that scored it."""
-    title: builtins.str
+    title: _builtins.str
     """Its title, when include_text is set."""
-    text: builtins.str
+    text: _builtins.str
     """Its text, when include_text is set."""
-    @builtins.property
-    def stages(self) -> containers.RepeatedCompositeFieldContainer[StageScore]:
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageScore]:
         """Where it stood after every stage that ranked it, when explain is set."""
 
     def __init__(
         self,
         *,
-        doc_id: builtins.str = ...,
-        position: builtins.int | None = ...,
-        rank: builtins.int = ...,
-        score: builtins.float = ...,
-        scored_by: builtins.str = ...,
-        title: builtins.str = ...,
-        text: builtins.str = ...,
-        stages: abc.Iterable[StageScore] | None = ...,
+        doc_id: _builtins.str = ...,
+        position: _builtins.int | None = ...,
+        rank: _builtins.int = ...,
+        score: _builtins.float = ...,
+        scored_by: _builtins.str = ...,
+        title: _builtins.str = ...,
+        text: _builtins.str = ...,
+        stages: _abc.Iterable[Global___StageScore] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_position", b"_position", "position", b"position"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_position", b"_position", "doc_id", b"doc_id", "position", b"position", "rank", b"rank", "score", b"score", "scored_by", b"scored_by", "stages", b"stages", "text", b"text", "title", b"title"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "doc_id", b"doc_id", "position", b"position", "rank", b"rank", "score", b"score", "scored_by", b"scored_by", "stages", b"stages", "text", b"text", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__position: _TypeAlias = typing.Literal["position"]  # noqa: Y015
-    _WhichOneofArgType__position: _TypeAlias = typing.Literal["_position", b"_position"]  # noqa: Y015
+    _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
+    _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
 
-@typing.final
-class Provenance(message.Message):
+Global___Result: _TypeAlias = Result  # noqa: Y015
+
+@_typing.final
+class Provenance(_message.Message):
     """What produced an answer."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    @typing.final
-    class ModelsEntry(message.Message):
-        DESCRIPTOR: descriptor.Descriptor
+    @_typing.final
+    class ModelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
 
-        KEY_FIELD_NUMBER: builtins.int
-        VALUE_FIELD_NUMBER: builtins.int
-        key: builtins.str
-        value: builtins.str
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
         def __init__(
             self,
             *,
-            key: builtins.str = ...,
-            value: builtins.str = ...,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-    CASCADE_FIELD_NUMBER: builtins.int
-    CONFIG_HASH_FIELD_NUMBER: builtins.int
-    MODELS_FIELD_NUMBER: builtins.int
-    INDEX_VERSION_FIELD_NUMBER: builtins.int
-    cascade: builtins.str
+    CASCADE_FIELD_NUMBER: _builtins.int
+    CONFIG_HASH_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    INDEX_VERSION_FIELD_NUMBER: _builtins.int
+    cascade: _builtins.str
     """The cascade's name."""
-    config_hash: builtins.str
+    config_hash: _builtins.str
     """A hash of what the cascade's configuration says."""
-    index_version: builtins.str
+    index_version: _builtins.str
     """The version of the index that was read, empty for inline documents."""
-    @builtins.property
-    def models(self) -> containers.ScalarMap[builtins.str, builtins.str]:
+    @_builtins.property
+    def models(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The models that the cascade names, by stage."""
 
     def __init__(
         self,
         *,
-        cascade: builtins.str = ...,
-        config_hash: builtins.str = ...,
-        models: abc.Mapping[builtins.str, builtins.str] | None = ...,
-        index_version: builtins.str = ...,
+        cascade: _builtins.str = ...,
+        config_hash: _builtins.str = ...,
+        models: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        index_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["cascade", b"cascade", "config_hash", b"config_hash", "index_version", b"index_version", "models", b"models"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cascade", b"cascade", "config_hash", b"config_hash", "index_version", b"index_version", "models", b"models"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class RankResponse(message.Message):
+Global___Provenance: _TypeAlias = Provenance  # noqa: Y015
+
+@_typing.final
+class RankResponse(_message.Message):
     """A ranking and the account of how it came about."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    RESULTS_FIELD_NUMBER: builtins.int
-    TRACE_FIELD_NUMBER: builtins.int
-    DEGRADED_FIELD_NUMBER: builtins.int
-    PROVENANCE_FIELD_NUMBER: builtins.int
-    TRUNCATIONS_FIELD_NUMBER: builtins.int
-    degraded: builtins.bool
+    RESULTS_FIELD_NUMBER: _builtins.int
+    TRACE_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
+    PROVENANCE_FIELD_NUMBER: _builtins.int
+    TRUNCATIONS_FIELD_NUMBER: _builtins.int
+    degraded: _builtins.bool
     """Whether any stage did less than the cascade asks for; derived from the trace."""
-    @builtins.property
-    def results(self) -> containers.RepeatedCompositeFieldContainer[Result]:
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___Result]:
         """The best documents, best first."""
 
-    @builtins.property
-    def trace(self) -> containers.RepeatedCompositeFieldContainer[trace_pb2.StageTrace]:
+    @_builtins.property
+    def trace(self) -> _containers.RepeatedCompositeFieldContainer[_trace_pb2.StageTrace]:
         """One entry per stage, in the cascade's order."""
 
-    @builtins.property
-    def provenance(self) -> Provenance:
+    @_builtins.property
+    def provenance(self) -> Global___Provenance:
         """What produced the answer."""
 
-    @builtins.property
-    def truncations(self) -> containers.RepeatedCompositeFieldContainer[trace_pb2.Truncation]:
+    @_builtins.property
+    def truncations(self) -> _containers.RepeatedCompositeFieldContainer[_trace_pb2.Truncation]:
         """Every document of which a stage read only the beginning, whether or not it is among the results."""
 
     def __init__(
         self,
         *,
-        results: abc.Iterable[Result] | None = ...,
-        trace: abc.Iterable[trace_pb2.StageTrace] | None = ...,
-        degraded: builtins.bool = ...,
-        provenance: Provenance | None = ...,
-        truncations: abc.Iterable[trace_pb2.Truncation] | None = ...,
+        results: _abc.Iterable[Global___Result] | None = ...,
+        trace: _abc.Iterable[_trace_pb2.StageTrace] | None = ...,
+        degraded: _builtins.bool = ...,
+        provenance: Global___Provenance | None = ...,
+        truncations: _abc.Iterable[_trace_pb2.Truncation] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["provenance", b"provenance"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["degraded", b"degraded", "provenance", b"provenance", "results", b"results", "trace", b"trace", "truncations", b"truncations"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["provenance", b"provenance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "provenance", b"provenance", "results", b"results", "trace", b"trace", "truncations", b"truncations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class RankStreamRequest(message.Message):
+Global___RankResponse: _TypeAlias = RankResponse  # noqa: Y015
+
+@_typing.final
+class RankStreamRequest(_message.Message):
     """What to rank, and how."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    REQUEST_FIELD_NUMBER: builtins.int
-    @builtins.property
-    def request(self) -> RankRequest:
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> Global___RankRequest:
         """As for Rank."""
 
     def __init__(
         self,
         *,
-        request: RankRequest | None = ...,
+        request: Global___RankRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["request", b"request"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class RankStreamResponse(message.Message):
+Global___RankStreamRequest: _TypeAlias = RankStreamRequest  # noqa: Y015
+
+@_typing.final
+class RankStreamResponse(_message.Message):
     """The ranking as it stands after a stage."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    STAGE_FIELD_NUMBER: builtins.int
-    FINAL_FIELD_NUMBER: builtins.int
-    RESPONSE_FIELD_NUMBER: builtins.int
-    stage: builtins.str
+    STAGE_FIELD_NUMBER: _builtins.int
+    FINAL_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    stage: _builtins.str
     """The stage that has just ended."""
-    final: builtins.bool
+    final: _builtins.bool
     """Whether this is the last update."""
-    @builtins.property
-    def response(self) -> RankResponse:
+    @_builtins.property
+    def response(self) -> Global___RankResponse:
         """The ranking so far, with the trace so far."""
 
     def __init__(
         self,
         *,
-        stage: builtins.str = ...,
-        final: builtins.bool = ...,
-        response: RankResponse | None = ...,
+        stage: _builtins.str = ...,
+        final: _builtins.bool = ...,
+        response: Global___RankResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["response", b"response"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["final", b"final", "response", b"response", "stage", b"stage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["final", b"final", "response", b"response", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RankStreamResponse: _TypeAlias = RankStreamResponse  # noqa: Y015

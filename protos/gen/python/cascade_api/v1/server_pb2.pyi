@@ -3,212 +3,224 @@
 isort:skip_file
 The contract of Cascade, a ranking server."""
 
-from collections import abc as abc
-from google.protobuf import descriptor as descriptor
-from google.protobuf import message as message
-from google.protobuf.internal import containers as containers
-import builtins as builtins
+from collections import abc as _abc
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
+import builtins as _builtins
 import sys
-import typing as typing
+import typing as _typing
 
 if sys.version_info >= (3, 11):
     from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
-DESCRIPTOR: descriptor.FileDescriptor
+DESCRIPTOR: _descriptor.FileDescriptor
 
-@typing.final
-class GetInfoRequest(message.Message):
+@_typing.final
+class GetInfoRequest(_message.Message):
     """Asks what the server offers."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
         self,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class StageInfo(message.Message):
+Global___GetInfoRequest: _TypeAlias = GetInfoRequest  # noqa: Y015
+
+@_typing.final
+class StageInfo(_message.Message):
     """One stage of a cascade."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    NAME_FIELD_NUMBER: builtins.int
-    KIND_FIELD_NUMBER: builtins.int
-    DEPTH_FIELD_NUMBER: builtins.int
-    MODEL_FIELD_NUMBER: builtins.int
-    name: builtins.str
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
     """Its name."""
-    kind: builtins.str
+    kind: _builtins.str
     """Its kind."""
-    depth: builtins.int
+    depth: _builtins.int
     """How many candidates it passes on or reranks."""
-    model: builtins.str
+    model: _builtins.str
     """Its model, empty without one."""
     def __init__(
         self,
         *,
-        name: builtins.str = ...,
-        kind: builtins.str = ...,
-        depth: builtins.int = ...,
-        model: builtins.str = ...,
+        name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        depth: _builtins.int = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["depth", b"depth", "kind", b"kind", "model", b"model", "name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["depth", b"depth", "kind", b"kind", "model", b"model", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class CascadeInfo(message.Message):
+Global___StageInfo: _TypeAlias = StageInfo  # noqa: Y015
+
+@_typing.final
+class CascadeInfo(_message.Message):
     """One cascade."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    NAME_FIELD_NUMBER: builtins.int
-    DESCRIPTION_FIELD_NUMBER: builtins.int
-    CONFIG_HASH_FIELD_NUMBER: builtins.int
-    STAGES_FIELD_NUMBER: builtins.int
-    name: builtins.str
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    CONFIG_HASH_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
     """Its name."""
-    description: builtins.str
+    description: _builtins.str
     """What it is for, in its owner's words."""
-    config_hash: builtins.str
+    config_hash: _builtins.str
     """A hash of what its configuration says."""
-    @builtins.property
-    def stages(self) -> containers.RepeatedCompositeFieldContainer[StageInfo]:
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageInfo]:
         """Its stages in the order they run."""
 
     def __init__(
         self,
         *,
-        name: builtins.str = ...,
-        description: builtins.str = ...,
-        config_hash: builtins.str = ...,
-        stages: abc.Iterable[StageInfo] | None = ...,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        config_hash: _builtins.str = ...,
+        stages: _abc.Iterable[Global___StageInfo] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["config_hash", b"config_hash", "description", b"description", "name", b"name", "stages", b"stages"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_hash", b"config_hash", "description", b"description", "name", b"name", "stages", b"stages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class ModelInfo(message.Message):
+Global___CascadeInfo: _TypeAlias = CascadeInfo  # noqa: Y015
+
+@_typing.final
+class ModelInfo(_message.Message):
     """One model."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    MODEL_FIELD_NUMBER: builtins.int
-    KIND_FIELD_NUMBER: builtins.int
-    READY_FIELD_NUMBER: builtins.int
-    PROBLEM_FIELD_NUMBER: builtins.int
-    model: builtins.str
+    MODEL_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    READY_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
     """As cascades name it."""
-    kind: builtins.str
+    kind: _builtins.str
     """What it does: bi_encoder, cross_encoder, joint or likelihood."""
-    ready: builtins.bool
+    ready: _builtins.bool
     """Whether it is loaded and answers."""
-    problem: builtins.str
+    problem: _builtins.str
     """Why it is not, empty when it is."""
     def __init__(
         self,
         *,
-        model: builtins.str = ...,
-        kind: builtins.str = ...,
-        ready: builtins.bool = ...,
-        problem: builtins.str = ...,
+        model: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        ready: _builtins.bool = ...,
+        problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["kind", b"kind", "model", b"model", "problem", b"problem", "ready", b"ready"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "model", b"model", "problem", b"problem", "ready", b"ready"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class Limits(message.Message):
+Global___ModelInfo: _TypeAlias = ModelInfo  # noqa: Y015
+
+@_typing.final
+class Limits(_message.Message):
     """What a request may ask for."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    MAX_MESSAGE_BYTES_FIELD_NUMBER: builtins.int
-    MAX_TOP_K_FIELD_NUMBER: builtins.int
-    MAX_DOCUMENTS_FIELD_NUMBER: builtins.int
-    MAX_QUERY_CHARS_FIELD_NUMBER: builtins.int
-    MAX_DOCUMENT_CHARS_FIELD_NUMBER: builtins.int
-    MAX_CONCURRENT_REQUESTS_FIELD_NUMBER: builtins.int
-    max_message_bytes: builtins.int
+    MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_TOP_K_FIELD_NUMBER: _builtins.int
+    MAX_DOCUMENTS_FIELD_NUMBER: _builtins.int
+    MAX_QUERY_CHARS_FIELD_NUMBER: _builtins.int
+    MAX_DOCUMENT_CHARS_FIELD_NUMBER: _builtins.int
+    MAX_CONCURRENT_REQUESTS_FIELD_NUMBER: _builtins.int
+    max_message_bytes: _builtins.int
     """Bytes of one message, in either direction."""
-    max_top_k: builtins.int
+    max_top_k: _builtins.int
     """Results of one request."""
-    max_documents: builtins.int
+    max_documents: _builtins.int
     """Inline documents of one request."""
-    max_query_chars: builtins.int
+    max_query_chars: _builtins.int
     """Characters of a query."""
-    max_document_chars: builtins.int
+    max_document_chars: _builtins.int
     """Characters of one document's title and text."""
-    max_concurrent_requests: builtins.int
+    max_concurrent_requests: _builtins.int
     """Requests in progress at a time, above which the server answers RESOURCE_EXHAUSTED."""
     def __init__(
         self,
         *,
-        max_message_bytes: builtins.int = ...,
-        max_top_k: builtins.int = ...,
-        max_documents: builtins.int = ...,
-        max_query_chars: builtins.int = ...,
-        max_document_chars: builtins.int = ...,
-        max_concurrent_requests: builtins.int = ...,
+        max_message_bytes: _builtins.int = ...,
+        max_top_k: _builtins.int = ...,
+        max_documents: _builtins.int = ...,
+        max_query_chars: _builtins.int = ...,
+        max_document_chars: _builtins.int = ...,
+        max_concurrent_requests: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["max_concurrent_requests", b"max_concurrent_requests", "max_document_chars", b"max_document_chars", "max_documents", b"max_documents", "max_message_bytes", b"max_message_bytes", "max_query_chars", b"max_query_chars", "max_top_k", b"max_top_k"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_concurrent_requests", b"max_concurrent_requests", "max_document_chars", b"max_document_chars", "max_documents", b"max_documents", "max_message_bytes", b"max_message_bytes", "max_query_chars", b"max_query_chars", "max_top_k", b"max_top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class GetInfoResponse(message.Message):
+Global___Limits: _TypeAlias = Limits  # noqa: Y015
+
+@_typing.final
+class GetInfoResponse(_message.Message):
     """Answers GetInfo."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    VERSION_FIELD_NUMBER: builtins.int
-    TENANT_FIELD_NUMBER: builtins.int
-    CASCADES_FIELD_NUMBER: builtins.int
-    MODELS_FIELD_NUMBER: builtins.int
-    LIMITS_FIELD_NUMBER: builtins.int
-    version: builtins.str
+    VERSION_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    CASCADES_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
     """The server's version."""
-    tenant: builtins.str
+    tenant: _builtins.str
     """The tenant that was answered."""
-    @builtins.property
-    def cascades(self) -> containers.RepeatedCompositeFieldContainer[CascadeInfo]:
+    @_builtins.property
+    def cascades(self) -> _containers.RepeatedCompositeFieldContainer[Global___CascadeInfo]:
         """Its cascades by name."""
 
-    @builtins.property
-    def models(self) -> containers.RepeatedCompositeFieldContainer[ModelInfo]:
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelInfo]:
         """The models that are in use."""
 
-    @builtins.property
-    def limits(self) -> Limits:
+    @_builtins.property
+    def limits(self) -> Global___Limits:
         """What a request may ask for."""
 
     def __init__(
         self,
         *,
-        version: builtins.str = ...,
-        tenant: builtins.str = ...,
-        cascades: abc.Iterable[CascadeInfo] | None = ...,
-        models: abc.Iterable[ModelInfo] | None = ...,
-        limits: Limits | None = ...,
+        version: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        cascades: _abc.Iterable[Global___CascadeInfo] | None = ...,
+        models: _abc.Iterable[Global___ModelInfo] | None = ...,
+        limits: Global___Limits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["limits", b"limits"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["cascades", b"cascades", "limits", b"limits", "models", b"models", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cascades", b"cascades", "limits", b"limits", "models", b"models", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInfoResponse: _TypeAlias = GetInfoResponse  # noqa: Y015

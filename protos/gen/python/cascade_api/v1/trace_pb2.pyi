@@ -3,27 +3,27 @@
 isort:skip_file
 The contract of Cascade, a ranking server."""
 
-from google.protobuf import descriptor as descriptor
-from google.protobuf import duration_pb2 as duration_pb2
-from google.protobuf import message as message
-from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
-import builtins as builtins
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import message as _message
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+import builtins as _builtins
 import sys
-import typing as typing
+import typing as _typing
 
 if sys.version_info >= (3, 11):
     from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
-DESCRIPTOR: descriptor.FileDescriptor
+DESCRIPTOR: _descriptor.FileDescriptor
 
 class _StageStatus:
-    ValueType = typing.NewType("ValueType", builtins.int)
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _StageStatusEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_StageStatus.ValueType], builtins.type):
-    DESCRIPTOR: descriptor.EnumDescriptor
+class _StageStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StageStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
     STAGE_STATUS_UNSPECIFIED: _StageStatus.ValueType  # 0
     """Never sent."""
     STAGE_STATUS_COMPLETED: _StageStatus.ValueType  # 1
@@ -48,103 +48,108 @@ STAGE_STATUS_TIMED_OUT: StageStatus.ValueType  # 3
 """The stage ran out of time; its work was dropped."""
 STAGE_STATUS_FAILED: StageStatus.ValueType  # 4
 """The stage raised an error; its work was dropped."""
+Global___StageStatus: _TypeAlias = StageStatus  # noqa: Y015
 
-@typing.final
-class StageTrace(message.Message):
+@_typing.final
+class StageTrace(_message.Message):
     """What one stage did."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    STAGE_FIELD_NUMBER: builtins.int
-    KIND_FIELD_NUMBER: builtins.int
-    STATUS_FIELD_NUMBER: builtins.int
-    REASON_FIELD_NUMBER: builtins.int
-    DETAIL_FIELD_NUMBER: builtins.int
-    CANDIDATES_IN_FIELD_NUMBER: builtins.int
-    CANDIDATES_OUT_FIELD_NUMBER: builtins.int
-    QUEUE_TIME_FIELD_NUMBER: builtins.int
-    RUN_TIME_FIELD_NUMBER: builtins.int
-    MODEL_FIELD_NUMBER: builtins.int
-    TOKENS_FIELD_NUMBER: builtins.int
-    TRUNCATED_FIELD_NUMBER: builtins.int
-    stage: builtins.str
+    STAGE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    CANDIDATES_IN_FIELD_NUMBER: _builtins.int
+    CANDIDATES_OUT_FIELD_NUMBER: _builtins.int
+    QUEUE_TIME_FIELD_NUMBER: _builtins.int
+    RUN_TIME_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    stage: _builtins.str
     """The stage's name in the cascade."""
-    kind: builtins.str
+    kind: _builtins.str
     """Its kind, such as bm25, rrf or cross_encoder."""
-    status: StageStatus.ValueType
+    status: Global___StageStatus.ValueType
     """How it ended."""
-    reason: builtins.str
+    reason: _builtins.str
     """Why it did not complete, one of no_time, too_costly, overran, overloaded, error; empty when it did."""
-    detail: builtins.str
+    detail: _builtins.str
     """The same as a sentence, with its figures."""
-    candidates_in: builtins.int
+    candidates_in: _builtins.int
     """Candidates that it was given; for a retriever, the documents it searched."""
-    candidates_out: builtins.int
+    candidates_out: _builtins.int
     """Candidates that it passed on."""
-    model: builtins.str
+    model: _builtins.str
     """The model it used, empty without one."""
-    tokens: builtins.int
+    tokens: _builtins.int
     """Tokens that the model read."""
-    truncated: builtins.int
+    truncated: _builtins.int
     """Documents of which it read only the beginning."""
-    @builtins.property
-    def queue_time(self) -> duration_pb2.Duration:
+    @_builtins.property
+    def queue_time(self) -> _duration_pb2.Duration:
         """Time its work waited for the model."""
 
-    @builtins.property
-    def run_time(self) -> duration_pb2.Duration:
+    @_builtins.property
+    def run_time(self) -> _duration_pb2.Duration:
         """Time from its start to its end, waiting included."""
 
     def __init__(
         self,
         *,
-        stage: builtins.str = ...,
-        kind: builtins.str = ...,
-        status: StageStatus.ValueType = ...,
-        reason: builtins.str = ...,
-        detail: builtins.str = ...,
-        candidates_in: builtins.int = ...,
-        candidates_out: builtins.int = ...,
-        queue_time: duration_pb2.Duration | None = ...,
-        run_time: duration_pb2.Duration | None = ...,
-        model: builtins.str = ...,
-        tokens: builtins.int = ...,
-        truncated: builtins.int = ...,
+        stage: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        status: Global___StageStatus.ValueType = ...,
+        reason: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        candidates_in: _builtins.int = ...,
+        candidates_out: _builtins.int = ...,
+        queue_time: _duration_pb2.Duration | None = ...,
+        run_time: _duration_pb2.Duration | None = ...,
+        model: _builtins.str = ...,
+        tokens: _builtins.int = ...,
+        truncated: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["queue_time", b"queue_time", "run_time", b"run_time"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["candidates_in", b"candidates_in", "candidates_out", b"candidates_out", "detail", b"detail", "kind", b"kind", "model", b"model", "queue_time", b"queue_time", "reason", b"reason", "run_time", b"run_time", "stage", b"stage", "status", b"status", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["queue_time", b"queue_time", "run_time", b"run_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates_in", b"candidates_in", "candidates_out", b"candidates_out", "detail", b"detail", "kind", b"kind", "model", b"model", "queue_time", b"queue_time", "reason", b"reason", "run_time", b"run_time", "stage", b"stage", "status", b"status", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-@typing.final
-class Truncation(message.Message):
+Global___StageTrace: _TypeAlias = StageTrace  # noqa: Y015
+
+@_typing.final
+class Truncation(_message.Message):
     """A document of which a stage read only the beginning."""
 
-    DESCRIPTOR: descriptor.Descriptor
+    DESCRIPTOR: _descriptor.Descriptor
 
-    DOC_ID_FIELD_NUMBER: builtins.int
-    STAGE_FIELD_NUMBER: builtins.int
-    TOKENS_SEEN_FIELD_NUMBER: builtins.int
-    TOKENS_TOTAL_FIELD_NUMBER: builtins.int
-    doc_id: builtins.str
+    DOC_ID_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    TOKENS_SEEN_FIELD_NUMBER: _builtins.int
+    TOKENS_TOTAL_FIELD_NUMBER: _builtins.int
+    doc_id: _builtins.str
     """The document."""
-    stage: builtins.str
+    stage: _builtins.str
     """The stage."""
-    tokens_seen: builtins.int
+    tokens_seen: _builtins.int
     """Tokens of the document that the stage read."""
-    tokens_total: builtins.int
+    tokens_total: _builtins.int
     """Tokens that the document has."""
     def __init__(
         self,
         *,
-        doc_id: builtins.str = ...,
-        stage: builtins.str = ...,
-        tokens_seen: builtins.int = ...,
-        tokens_total: builtins.int = ...,
+        doc_id: _builtins.str = ...,
+        stage: _builtins.str = ...,
+        tokens_seen: _builtins.int = ...,
+        tokens_total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["doc_id", b"doc_id", "stage", b"stage", "tokens_seen", b"tokens_seen", "tokens_total", b"tokens_total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["doc_id", b"doc_id", "stage", b"stage", "tokens_seen", b"tokens_seen", "tokens_total", b"tokens_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Truncation: _TypeAlias = Truncation  # noqa: Y015
