@@ -1,0 +1,24 @@
+"""Where the files under test are, and the dashboard's module, which is a script and not in a package."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def deploy() -> Path:
+    return Path(__file__).parents[2] / "deploy"
+
+
+@pytest.fixture(scope="session")
+def dashboard(deploy: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("cascade_dashboard", deploy / "dashboards" / "cascade.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
