@@ -170,11 +170,21 @@ class AsyncClient:
                 async for message in upload.messages_async():
                     await sending.write(message)
                 await sending.done_writing()
-            except asyncio.InvalidStateError:
-                pass  # the call ended while there was more to send; awaiting it says why
+            except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
+                if not sending.done():
+                    raise
+                await _settled(sending)  # the call ended while there was more to send
             return await sending
         finally:
             sending.cancel()  # without effect on a call that has ended
+
+
+async def _settled(sending: grpc.aio.StreamUnaryCall[Any, Any]) -> None:
+    """Wait until gRPC knows how an ended call ended: after a failed write it says this about itself for a moment."""
+    for _ in range(100):
+        if await sending.details() != "Internal error from Core":
+            return
+        await asyncio.sleep(0.01)
 
 
 def _to_bytes(message: Any) -> bytes:

@@ -1,0 +1,135 @@
+"""Retries and errors of either client against a server that fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+from cascade_client import (
+    AbortedError,
+    ClientError,
+    DeadlineError,
+    Health,
+    NotFoundError,
+    OverloadedError,
+    ResourceExhaustedError,
+    UnavailableError,
+    errors,
+)
+
+_CODES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
+
+
+@pytest.mark.parametrize("code", _CODES, ids=lambda code: code.name)
+def test_every_status_has_its_class(connect: Any, target: str, shelf: Any, code: grpc.StatusCode) -> None:
+    shelf.fail(code)
+    with pytest.raises(ClientError) as caught:
+        connect(target, retries=0).info()
+    assert type(caught.value).code is code
+    assert caught.value.message == f"no: {code.name}"
+    kinds = [kind for kind in ClientError.__subclasses__() if kind.code is code]
+    assert kinds == [type(caught.value)]
+
+
+def test_unavailable_is_retried(client: Any, shelf: Any) -> None:
+    shelf.fail(grpc.StatusCode.UNAVAILABLE)
+    shelf.fail(grpc.StatusCode.UNAVAILABLE)
+    assert client.info().tenant == "acme"
+    assert len(shelf.requests) == 3
+
+
+def test_overloaded_waits_as_long_as_the_server_asks(client: Any, shelf: Any) -> None:
+    shelf.fail(grpc.StatusCode.RESOURCE_EXHAUSTED, retry_after=0.05)
+    client.info()
+    first, second = shelf.arrivals
+    assert second - first >= 0.05
+
+
+def test_overloaded_for_longer_than_the_deadline_is_raised_at_once(client: Any, shelf: Any) -> None:
+    shelf.fail(grpc.StatusCode.RESOURCE_EXHAUSTED, retry_after=3600.0)
+    with pytest.raises(OverloadedError) as caught:
+        client.info()
+    assert caught.value.retry_after == 3600.0
+    assert len(shelf.requests) == 1
+
+
+def test_exhausted_without_retry_info_is_not_retried(client: Any, shelf: Any) -> None:
+    shelf.fail(grpc.StatusCode.RESOURCE_EXHAUSTED)
+    with pytest.raises(ResourceExhaustedError) as caught:
+        client.info()
+    assert type(caught.value) is ResourceExhaustedError
+    assert len(shelf.requests) == 1
+
+
+def test_retries_run_out(connect: Any, target: str, shelf: Any) -> None:
+    for _ in range(3):
+        shelf.fail(grpc.StatusCode.ABORTED)
+    with pytest.raises(AbortedError):
+        connect(target, retries=1).info()
+    assert len(shelf.requests) == 2
+
+
+def test_all_tries_share_one_deadline(client: Any, shelf: Any) -> None:
+    shelf.fail(grpc.StatusCode.UNAVAILABLE, retry_after=0.5)
+    client.info(timeout=10.0)
+    first, second = shelf.times_left
+    assert second <= first - 0.3  # gRPC rounds the time left up by as much as a hundredth
+
+
+def test_a_deadline_that_has_passed_is_an_error(client: Any) -> None:
+    with pytest.raises(DeadlineError):
+        client.info(timeout=0.0)
+
+
+def test_nobody_listening_is_unavailable(connect: Any) -> None:
+    with pytest.raises(UnavailableError):
+        connect("localhost:1", retries=1).info()
+
+
+def test_creating_is_not_repeated_when_it_may_have_happened(client: Any, shelf: Any) -> None:
+    shelf.fail(grpc.StatusCode.UNAVAILABLE)
+    with pytest.raises(UnavailableError):
+        client.create_index("a")
+    shelf.fail(grpc.StatusCode.UNAVAILABLE, retry_after=0.0)
+    assert client.create_index("a").name == "a"
+
+
+def test_a_stream_is_retried_only_before_its_first_update(client: Any, shelf: Any) -> None:
+    shelf.fail(grpc.StatusCode.UNAVAILABLE, after=0)
+    assert len(list(client.rank_stream("x", documents=["x"]))) == 2
+    shelf.fail(grpc.StatusCode.UNAVAILABLE, after=1)
+    with pytest.raises(UnavailableError):
+        list(client.rank_stream("x", documents=["x"]))
+    assert len(shelf.requests) == 3
+
+
+def test_the_server_describes_itself(client: Any) -> None:
+    info = client.info()
+    assert (info.version, info.tenant, info.limits.max_top_k) == ("1.2", "acme", 5)
+    assert [stage.depth for stage in info.cascades[0].stages] == [100]
+    assert (info.models[0].ready, info.models[0].problem) == (False, "broken")
+
+
+def test_health_is_per_service(client: Any) -> None:
+    assert client.health() is Health.SERVING
+    assert client.health("cascade_api.v1.RankingService") is Health.NOT_SERVING
+    with pytest.raises(NotFoundError):
+        client.health("nothing")
+
+
+def test_details_that_cannot_be_read_leave_the_status_and_message() -> None:
+    class Broken(grpc.RpcError):
+        def code(self) -> grpc.StatusCode:
+            return grpc.StatusCode.NOT_FOUND
+
+        def details(self) -> str:
+            return "gone"
+
+        def trailing_metadata(self) -> list[tuple[str, bytes]]:
+            return [("grpc-status-details-bin", b"\xff\xff\xff")]
+
+    error = errors.from_rpc(Broken())
+    assert isinstance(error, NotFoundError)
+    assert error.message == "gone"
+    assert error.details == errors.Details()
