@@ -1,1 +1,8 @@
-"""Documents, and what is searched."""
+"""Documents, and what is searched: written to a versioned table, read through immutable snapshots."""
+
+from cascade.index.index import Index
+from cascade.index.info import Change, DocumentEncoder, IndexInfo
+from cascade.index.snapshot import Snapshot
+from cascade.index.store import IndexStore
+
+__all__ = ["Change", "DocumentEncoder", "Index", "IndexInfo", "IndexStore", "Snapshot"]

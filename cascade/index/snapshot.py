@@ -1,0 +1,86 @@
+"""One version of an index, whole and unchanging: what searches read."""
+
+from __future__ import annotations
+
+import bisect
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cascade.filters import Filter
+from cascade.index.columns import Columns
+from cascade.index.info import IndexInfo, Vectors
+from cascade.index.lexical import Lexical
+from cascade.index.topk import Floats, Mask, Rows
+from cascade.index.vectors import Predecessor, VectorSearch
+from cascade.types import Document
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Snapshot:
+    """Immutable: rows are documents sorted by id, and row i is the same document in every part.
+
+    Everything is in memory or mapped from files, so a snapshot outlives later versions and even the index. Methods may
+    run in several threads at once.
+    """
+
+    def __init__(
+        self, info: IndexInfo, folder: Path, documents: pa.Table, lexical: Lexical, vectors: VectorSearch
+    ) -> None:
+        self.info = info
+        self._folder = folder
+        self._documents = documents
+        self._doc_ids: list[str] = documents["id"].to_pylist()
+        self._lexical = lexical
+        self._vectors = vectors
+
+    def bm25(self, query: str, depth: int, where: Filter | None) -> list[tuple[str, float]]:
+        """The best `depth` documents that meet `where` and share a term with `query`; scores are above zero."""
+        return self._named(*self._lexical.search(query, depth, self._allowed(where)))
+
+    def dense(self, vector: Vectors, depth: int, where: Filter | None) -> list[tuple[str, float]]:
+        """The best `depth` documents that meet `where`, by inner product of their vectors with `vector` (d,)."""
+        if vector.shape != (self.info.dimensions,):
+            raise ValueError(f"the query vector has shape {vector.shape}, expected ({self.info.dimensions},)")
+        return self._named(*self._vectors.search(vector, depth, self._allowed(where)))
+
+    def fetch(self, doc_ids: Sequence[str]) -> dict[str, Document]:
+        """The documents of `doc_ids` that are here, by id."""
+        return {doc_id: self._document(row) for doc_id in doc_ids if (row := self._row(doc_id)) is not None}
+
+    def __contains__(self, doc_id: str) -> bool:
+        return self._row(doc_id) is not None
+
+    def vectors(self, doc_ids: Sequence[str]) -> Vectors:
+        """The vectors of documents that are here, float32 (n, d)."""
+        import numpy as np
+
+        rows = [row for doc_id in doc_ids if (row := self._row(doc_id)) is not None]
+        return self._vectors.vectors(np.array(rows, dtype=np.int64))
+
+    @property
+    def predecessor(self) -> Predecessor:
+        """What the next version may reuse."""
+        return Predecessor(self._vectors, self._doc_ids, self._folder / "vectors")
+
+    @cached_property
+    def _columns(self) -> Columns:
+        return Columns([json.loads(text) for text in self._documents["metadata"].to_pylist()])
+
+    def _allowed(self, where: Filter | None) -> Mask | None:
+        return None if where is None else self._columns.mask(where)
+
+    def _named(self, rows: Rows, scores: Floats) -> list[tuple[str, float]]:
+        return [(self._doc_ids[row], float(score)) for row, score in zip(rows, scores, strict=True)]
+
+    def _row(self, doc_id: str) -> int | None:
+        row = bisect.bisect_left(self._doc_ids, doc_id)
+        return row if row < len(self._doc_ids) and self._doc_ids[row] == doc_id else None
+
+    def _document(self, row: int) -> Document:
+        doc_id, title, text, metadata = (column[row].as_py() for column in self._documents.columns)
+        return Document(doc_id, text, title, json.loads(metadata))
