@@ -52,9 +52,7 @@ class Progress:
         self._truncations: list[Truncation] = []
         self.ranking = Ranking()
 
-    def ended(
-        self, stage: StageTrace, *, own: Ranking | None, best: Ranking, cut: tuple[Truncation, ...] = ()
-    ) -> None:
+    def ended(self, stage: StageTrace, *, own: Ranking | None, best: Ranking, cut: tuple[Truncation, ...] = ()) -> None:
         """Stage ended: `own` is its ranking if it made one, `best` the best ranking there is now."""
         self._trace.append(stage)
         self._truncations.extend(cut)
@@ -72,9 +70,7 @@ class Progress:
         head = self.ranking.head(self._top_k)
         if with_documents:
             await self._fetch(head)
-        documents = (
-            {d: self._fetched[d] for d in head.doc_ids if d in self._fetched} if with_documents else {}
-        )
+        documents = {d: self._fetched[d] for d in head.doc_ids if d in self._fetched} if with_documents else {}
         return Answer(head, dict(self._stages), tuple(self._trace), tuple(self._truncations), documents)
 
     async def _fetch(self, ranking: Ranking) -> None:

@@ -12,8 +12,6 @@ from cascade.config import (
     DenseConfig,
     FuserConfig,
     IdentityConfig,
-    JointConfig,
-    LikelihoodConfig,
     TierConfig,
     WeightedConfig,
 )
@@ -29,8 +27,8 @@ from cascade.rerank.cross_encoder import CrossEncoderReranker
 from cascade.rerank.identity import IdentityReranker
 from cascade.retrieve.bm25 import Bm25Retriever
 from cascade.retrieve.dense import DenseRetriever
-from cascade.retrieve.inline import InlineBm25, InlineDense, InlineDocuments
 from cascade.retrieve.documents import SnapshotDocuments
+from cascade.retrieve.inline import InlineBm25, InlineDense, InlineDocuments
 from cascade.stages import Corpus, Fuser, Reranker, Retriever
 from cascade.types import Document
 

@@ -22,8 +22,9 @@ class _Strict(BaseModel):
 
 
 class Bm25Config(_Strict):
-    """Lexical retrieval (Robertson and Zaragoza, 2009); `k1` and `b` apply to inline documents, an index keeps its own."""
+    """Lexical retrieval (Robertson and Zaragoza, 2009); `k1` and `b` are for inline documents only."""
 
+    model: ClassVar[str] = ""
     kind: Literal["bm25"]
     name: Name = "bm25"
     depth: Depth = 100
@@ -128,10 +129,17 @@ class CascadeConfig(_Strict):
     """One cascade: retrieve, fuse, then tiers of growing cost and shrinking depth."""
 
     description: str = ""
-    retrieve: tuple[RetrieverConfig, ...] = Field(min_length=1)
+    retrieve: tuple[RetrieverConfig, ...]
     fuse: FuserConfig = RrfConfig()
     tiers: tuple[TierConfig, ...] = ()
     budget_ms: float | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def a_cascade_retrieves(self) -> CascadeConfig:
+        """Without candidates there is nothing to rank."""
+        if not self.retrieve:
+            raise ValueError("retrieve is empty; name at least one retriever, such as {kind: bm25}")
+        return self
 
     @model_validator(mode="after")
     def stage_names_are_unique(self) -> CascadeConfig:
@@ -162,9 +170,7 @@ class CascadeConfig(_Strict):
         names = [r.name for r in self.retrieve]
         for branch in self.fuse.weights:
             if branch not in names:
-                raise ValueError(
-                    f"fuse has a weight for {branch!r}, expected one of the retrievers {', '.join(names)}"
-                )
+                raise ValueError(f"fuse has a weight for {branch!r}, expected one of the retrievers {', '.join(names)}")
         if self.fuse.weights and not any(self.fuse.weights.get(n, 1.0) > 0 for n in names):
             raise ValueError("fuse gives every retriever the weight 0; give at least one a weight above 0")
         return self
@@ -187,15 +193,11 @@ def parse(text: str, source: str) -> CascadeConfig:
     except yaml.YAMLError as error:
         raise ConfigError(source, [f"not valid YAML: {error}"]) from error
     if not isinstance(data, dict):
-        raise ConfigError(
-            source, [f"found {type(data).__name__}, expected a mapping with the key 'retrieve'"]
-        )
+        raise ConfigError(source, [f"found {type(data).__name__}, expected a mapping with the key 'retrieve'"])
     try:
         return CascadeConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(
-            source, [_problem(e["loc"], e["type"], e["msg"]) for e in error.errors()]
-        ) from error
+        raise ConfigError(source, [_problem(e["loc"], e["type"], e["msg"]) for e in error.errors()]) from error
 
 
 def load(path: Path) -> CascadeConfig:

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import structlog
-
 from cascade.answer import Answer, Progress, Update
 from cascade.budget import Budget
-from cascade.config import CascadeConfig, RetrieverConfig, TierConfig
-from cascade.errors import BudgetExceededError, CascadeError, OverloadedError, StageError
+from cascade.config import CascadeConfig, TierConfig
+from cascade.errors import StageError
+from cascade.failure import no_ranking, not_completed
 from cascade.fuse.rrf import RrfFuser
-from cascade.plan import Skip, decide
+from cascade.plan import Decision, Run, Skip, decide
 from cascade.stages import (
     Corpus,
     Fuser,
     Reranker,
     Retrieval,
+    Retriever,
     Scores,
     SupportsClose,
     SupportsCostEstimate,
     SupportsWarmUp,
+    Usage,
 )
-from cascade.trace import Reason, StageStatus, StageTrace
+from cascade.trace import StageStatus, StageTrace
 from cascade.types import Query, Ranking
 
-log = structlog.get_logger()
 T = TypeVar("T")
 
 
@@ -105,7 +106,7 @@ class Cascade:
         budget: Budget,
         tier_seconds: float | None = None,
         with_documents: bool = False,
-    ) -> AsyncIterator[Update]:
+    ) -> AsyncGenerator[Update, None]:
         """One update for every stage that ended, in the order they ended; the last is final.
 
         `budget` is the deadline of the whole answer. `tier_seconds`, counted from this call, and the cascade's own
@@ -119,10 +120,11 @@ class Cascade:
             return Update(stage, final, await progress.answer(with_documents=with_documents))
 
         found: dict[str, Ranking] = {}
-        async for name, ranking in self._retrieve(query, corpus, budget, progress):
-            if ranking is not None:
-                found[name] = ranking
-            yield await update(name, final=False)
+        async with aclosing(self._retrieve(query, corpus, budget, progress)) as retrieved:
+            async for name, ranking in retrieved:
+                if ranking is not None:
+                    found[name] = ranking
+                yield await update(name, final=False)
 
         started = time.monotonic()
         fuse = self.config.fuse
@@ -145,31 +147,39 @@ class Cascade:
 
     async def _retrieve(
         self, query: Query, corpus: Corpus, budget: Budget, progress: Progress
-    ) -> AsyncIterator[tuple[str, Ranking | None]]:
-        """Each retriever's name and ranking as they end, None for one without; raises when none has one."""
+    ) -> AsyncGenerator[tuple[str, Ranking | None], None]:
+        """Each retriever's name and ranking as they end, None for one that failed; raises when all did."""
         started = time.monotonic()
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
         running = {
-            asyncio.ensure_future(
-                _within(budget, corpus.retrievers[r.name].retrieve(query, depth=r.depth, budget=budget))
-            ): r
-            for r in self.config.retrieve
+            asyncio.ensure_future(_retrieval(corpus.retrievers[config.name], query, config.depth, budget)): config
+            for config in self.config.retrieve
         }
         pending = set(running)
         try:
             while pending:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=lambda t: running[t].name):
+                for task in sorted(done, key=lambda task: running[task].name):
                     config, error = running[task], task.exception()
-                    retrieval = task.result() if error is None else None
-                    own = retrieval.ranking.head(config.depth) if retrieval else None
-                    trace = _retriever_trace(config, corpus, retrieval, error, time.monotonic() - started)
-                    progress.ended(trace, own=own, best=progress.ranking if own is None else own)
-                    if isinstance(error, Exception):
+                    trace = StageTrace(
+                        config.name,
+                        config.kind,
+                        StageStatus.COMPLETED,
+                        candidates_in=corpus.size,
+                        run_time=time.monotonic() - started,
+                        model=config.model,
+                    )
+                    if error is not None:
                         errors.append(error)
+                        progress.ended(not_completed(trace, error), own=None, best=progress.ranking)
                         if len(errors) == len(running):
-                            raise _no_ranking(config.name, errors)
-                    yield config.name, own
+                            raise no_ranking(config.name, errors)
+                        yield config.name, None
+                    else:
+                        retrieval = task.result()
+                        own, usage = retrieval.ranking.head(config.depth), retrieval.usage
+                        progress.ended(_used(trace, len(own), usage), own=own, best=own)
+                        yield config.name, own
         finally:
             for task in pending:
                 task.cancel()
@@ -179,53 +189,49 @@ class Cascade:
         config, before = tier.config, progress.ranking
         head = before.head(config.depth)
         started = time.monotonic()
-        trace = StageTrace(
-            config.name,
-            config.kind,
-            StageStatus.COMPLETED,
-            candidates_in=len(head),
-            candidates_out=len(head),
-            model=config.model,
-        )
 
-        def not_done(status: StageStatus, reason: Reason, detail: str) -> None:
-            ended = replace(
-                trace, status=status, reason=reason, detail=detail, run_time=time.monotonic() - started
+        def trace() -> StageTrace:
+            seconds, count = time.monotonic() - started, len(head)
+            return StageTrace(
+                config.name,
+                config.kind,
+                StageStatus.COMPLETED,
+                candidates_in=count,
+                candidates_out=count,
+                run_time=seconds,
+                model=config.model,
             )
-            progress.ended(ended, own=None, best=before)
 
         try:
-            # Estimated before any text is fetched: a tier without time must not cost any.
-            decision = decide(budget, max_seconds=_seconds(config.max_time_ms), estimate=0.0)
-            if not isinstance(decision, Skip) and config.reads_text:
-                head = head.with_text(await _within(decision.budget, progress.passages(head)))
-                estimate = _estimate(tier.reranker, query, head)
-                decision = decide(budget, max_seconds=_seconds(config.max_time_ms), estimate=estimate)
+            # Asked once before any text is fetched: a tier without time must not cost any.
+            decision = self._decide(tier, query, None, budget)
+            if isinstance(decision, Run):
+                if config.reads_text:
+                    head = head.with_text(await _within(decision.budget, progress.passages(head)))
+                decision = self._decide(tier, query, head, budget)
             if isinstance(decision, Skip):
-                not_done(StageStatus.SKIPPED, decision.reason, decision.detail)
+                skipped = replace(trace(), status=StageStatus.SKIPPED, reason=decision.reason, detail=decision.detail)
+                progress.ended(skipped, own=None, best=before)
                 return
             scores = await _within(decision.budget, _score(tier, query, head, decision.budget))
             own = _reorder(config, head, scores)
-        except TimeoutError:
-            spent = time.monotonic() - started
-            not_done(StageStatus.TIMED_OUT, Reason.OVERRAN, f"ran out of its time after {spent * 1e3:.1f} ms")
-        except OverloadedError as error:
-            not_done(StageStatus.SKIPPED, Reason.OVERLOADED, str(error))
         except Exception as error:
             # A tier may raise anything; a ranking exists, so the answer goes on without it and says so.
-            log.warning("stage_failed", cascade=self.name, stage=config.name, exc_info=error)
-            not_done(StageStatus.FAILED, Reason.ERROR, _sentence(error))
+            progress.ended(not_completed(trace(), error), own=None, best=before)
         else:
-            usage = scores.usage
-            done = replace(
-                trace,
-                run_time=time.monotonic() - started,
-                queue_time=usage.queue_time,
-                tokens=usage.tokens,
-                truncated=len(usage.truncations),
-            )
             rest = before.candidates[len(head) :]
-            progress.ended(done, own=own, best=own.followed_by(rest), cut=usage.truncations)
+            done = _used(trace(), len(head), scores.usage)
+            progress.ended(done, own=own, best=own.followed_by(rest), cut=scores.usage.truncations)
+
+    def _decide(self, tier: Tier, query: Query, head: Ranking | None, budget: Budget) -> Decision:
+        estimate = 0.0
+        if head is not None and isinstance(tier.reranker, SupportsCostEstimate):
+            estimate = tier.reranker.estimate_cost(query, head.candidates)
+        return decide(budget, max_seconds=_seconds(tier.config.max_time_ms), estimate=estimate)
+
+
+async def _retrieval(retriever: Retriever, query: Query, depth: int, budget: Budget) -> Retrieval:
+    return await _within(budget, retriever.retrieve(query, depth=depth, budget=budget))
 
 
 async def _within(budget: Budget, work: Awaitable[T]) -> T:
@@ -238,9 +244,13 @@ async def _score(tier: Tier, query: Query, head: Ranking, budget: Budget) -> Sco
     return await tier.reranker.score(query, head.candidates, budget=budget) if len(head) else Scores(())
 
 
-def _estimate(reranker: Reranker, query: Query, head: Ranking) -> float:
-    return (
-        reranker.estimate_cost(query, head.candidates) if isinstance(reranker, SupportsCostEstimate) else 0.0
+def _used(trace: StageTrace, out: int, usage: Usage) -> StageTrace:
+    return replace(
+        trace,
+        candidates_out=out,
+        queue_time=usage.queue_time,
+        tokens=usage.tokens,
+        truncated=len(usage.truncations),
     )
 
 
@@ -256,50 +266,6 @@ def _reorder(config: TierConfig, head: Ranking, scores: Scores) -> Ranking:
     weights = {"received": 1.0 - config.blend.weight, "tier": config.blend.weight}
     fuser = RrfFuser(config.name, rrf_k=config.blend.rrf_k, weights=weights)
     return fuser.fuse({"received": head, "tier": ranked})
-
-
-def _retriever_trace(
-    config: RetrieverConfig,
-    corpus: Corpus,
-    retrieval: Retrieval | None,
-    error: BaseException | None,
-    seconds: float,
-) -> StageTrace:
-    model = config.model if config.kind == "dense" else ""
-    trace = StageTrace(
-        config.name,
-        config.kind,
-        StageStatus.COMPLETED,
-        candidates_in=corpus.size,
-        run_time=seconds,
-        model=model,
-    )
-    if retrieval is not None:
-        out = min(len(retrieval.ranking), config.depth)
-        usage = retrieval.usage
-        return replace(trace, candidates_out=out, queue_time=usage.queue_time, tokens=usage.tokens)
-    if isinstance(error, TimeoutError):
-        detail = f"ran out of its time after {seconds * 1e3:.1f} ms"
-        return replace(trace, status=StageStatus.TIMED_OUT, reason=Reason.OVERRAN, detail=detail)
-    if isinstance(error, OverloadedError):
-        return replace(trace, status=StageStatus.SKIPPED, reason=Reason.OVERLOADED, detail=str(error))
-    log.warning("stage_failed", stage=config.name, exc_info=error)
-    return replace(trace, status=StageStatus.FAILED, reason=Reason.ERROR, detail=_sentence(error))
-
-
-def _no_ranking(stage: str, errors: Sequence[Exception]) -> CascadeError:
-    """The error that says best why there is no ranking: one that names its cause before one that only says timeout."""
-    for error in errors:
-        if isinstance(error, CascadeError):
-            return error
-    if all(isinstance(error, TimeoutError) for error in errors):
-        return BudgetExceededError(stage)
-    failed = next(error for error in errors if not isinstance(error, TimeoutError))
-    return StageError(stage, _sentence(failed))
-
-
-def _sentence(error: BaseException | None) -> str:
-    return str(error) if isinstance(error, CascadeError) else f"{type(error).__name__}: {error}"
 
 
 def _seconds(milliseconds: float | None) -> float | None:

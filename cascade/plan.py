@@ -37,7 +37,5 @@ def decide(budget: Budget, *, max_seconds: float | None, estimate: float) -> Dec
     if left <= 0:
         return Skip(Reason.NO_TIME, "no time is left for this tier; allow a larger budget")
     if estimate > left:
-        return Skip(
-            Reason.TOO_COSTLY, f"expected to take {estimate * 1e3:.1f} ms with {left * 1e3:.1f} ms left"
-        )
+        return Skip(Reason.TOO_COSTLY, f"expected to take {estimate * 1e3:.1f} ms with {left * 1e3:.1f} ms left")
     return Run(allowed)

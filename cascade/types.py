@@ -58,9 +58,7 @@ class Ranking:
     def __post_init__(self) -> None:
         for expected, candidate in enumerate(self.candidates, start=1):
             if candidate.rank != expected:
-                raise ValueError(
-                    f"candidate {candidate.doc_id!r} has rank {candidate.rank}, expected {expected}"
-                )
+                raise ValueError(f"candidate {candidate.doc_id!r} has rank {candidate.rank}, expected {expected}")
         if len({c.doc_id for c in self.candidates}) != len(self.candidates):
             raise ValueError("a ranking holds each document once, found a repeated doc_id")
 

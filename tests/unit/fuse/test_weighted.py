@@ -1,0 +1,48 @@
+"""Weighted sum of normalised scores."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cascade.fuse.normalize import min_max, z_score
+from cascade.fuse.weighted import WeightedFuser
+from cascade.stages import Fuser
+from cascade.testing import FuserConformance
+from cascade.types import Ranking
+
+LEFT = Ranking.from_scores([("a", 30.0), ("b", 20.0), ("c", 10.0)], "left")
+RIGHT = Ranking.from_scores([("c", 1.0), ("d", 0.0)], "right")
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+class TestWeighted(FuserConformance):
+    def make(self) -> Fuser:
+        return WeightedFuser()
+
+
+class TestWeightedByZScore(FuserConformance):
+    def make(self) -> Fuser:
+        return WeightedFuser(normalize="z_score")
+
+
+def test_a_document_that_a_branch_did_not_find_gets_its_lowest() -> None:
+    fused = {c.doc_id: c.score for c in WeightedFuser(weights={"right": 2}).fuse({"left": LEFT, "right": RIGHT})}
+    assert fused == pytest.approx({"a": 1.0, "b": 0.5, "c": 2.0, "d": 0.0})
+
+
+@given(st.lists(finite, min_size=1, max_size=20))
+def test_min_max_stays_within_zero_and_one_and_keeps_the_order(scores: list[float]) -> None:
+    normalized = min_max(scores)
+    assert all(0 <= n <= 1 for n in normalized)
+    by_score = sorted(range(len(scores)), key=lambda i: scores[i])
+    assert [normalized[i] for i in by_score] == sorted(normalized)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20))
+def test_z_scores_have_mean_zero(scores: list[float]) -> None:
+    assert sum(z_score(scores)) == pytest.approx(0, abs=1e-4)
+
+
+def test_equal_scores_tell_nothing_apart() -> None:
+    assert min_max([5.0, 5.0]) == [1.0, 1.0]
+    assert z_score([5.0, 5.0]) == [0.0, 0.0]

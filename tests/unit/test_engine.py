@@ -1,0 +1,303 @@
+"""The engine runs a cascade, degrades visibly and accounts for every stage."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from cascade.answer import Answer, Update
+from cascade.budget import Budget
+from cascade.config import parse
+from cascade.engine import Cascade, Tier
+from cascade.errors import BudgetExceededError, NotFoundError, OverloadedError, StageError
+from cascade.fuse.rrf import RrfFuser
+from cascade.stages import Corpus, Reranker, Retrieval, Retriever, Scores, Usage
+from cascade.trace import Reason, StageStatus
+from cascade.types import Candidate, Document, Query, Ranking, Truncation
+
+DOCUMENTS = {d: Document(d, f"text of {d}") for d in "abcdef"}
+TWO_TIERS = """
+retrieve: [{kind: bm25}, {kind: dense}]
+tiers:
+  - {kind: identity, name: first, depth: 4}
+  - {kind: identity, name: second, depth: 2}
+"""
+
+
+class Fixed:
+    """Finds the same documents for every query."""
+
+    def __init__(self, doc_ids: str) -> None:
+        self.doc_ids = doc_ids
+
+    async def retrieve(self, query: Query, *, depth: int, budget: Budget) -> Retrieval:
+        return Retrieval(Ranking.from_scores([(d, -float(i)) for i, d in enumerate(self.doc_ids)], "fixed"))
+
+
+class Raising:
+    """Raises on every call, as retriever and as reranker."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def retrieve(self, query: Query, *, depth: int, budget: Budget) -> Retrieval:
+        raise self.error
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], *, budget: Budget) -> Scores:
+        raise self.error
+
+
+class Stuck:
+    """Never answers, and remembers that it was cancelled."""
+
+    cancelled = False
+
+    async def _wait(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+    async def retrieve(self, query: Query, *, depth: int, budget: Budget) -> Retrieval:
+        await self._wait()
+        raise AssertionError
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], *, budget: Budget) -> Scores:
+        await self._wait()
+        raise AssertionError
+
+
+class Reverse:
+    """Turns the order round, and remembers what it saw."""
+
+    def __init__(self, usage: Usage = Usage()) -> None:
+        self.usage = usage
+        self.saw: list[list[str]] = []
+        self.texts: list[str | None] = []
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], *, budget: Budget) -> Scores:
+        self.saw.append([c.doc_id for c in candidates])
+        self.texts = [c.text for c in candidates]
+        return Scores(tuple(float(c.rank) for c in candidates), self.usage)
+
+
+class Costly(Reverse):
+    """Expects to take an hour."""
+
+    def estimate_cost(self, query: Query, candidates: Sequence[Candidate]) -> float:
+        return 3600.0
+
+
+class Giving:
+    """Answers with whatever scores it was made with."""
+
+    def __init__(self, *values: float) -> None:
+        self.values = values
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], *, budget: Budget) -> Scores:
+        return Scores(self.values)
+
+
+class Store:
+    """Documents in memory that counts what is fetched."""
+
+    def __init__(self) -> None:
+        self.fetched: list[str] = []
+
+    async def fetch(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
+        self.fetched.extend(doc_ids)
+        return {d: DOCUMENTS[d] for d in doc_ids}
+
+
+def cascade(text: str, *rerankers: Reranker) -> Cascade:
+    config = parse(text, "test.yaml")
+    tiers = [Tier(tier, reranker) for tier, reranker in zip(config.tiers, rerankers, strict=True)]
+    return Cascade("test", config, RrfFuser(), tiers)
+
+
+def corpus(bm25: Retriever, dense: Retriever | None = None, store: Store | None = None) -> Corpus:
+    return Corpus({"bm25": bm25, "dense": dense or bm25}, store or Store(), size=len(DOCUMENTS), version="7")
+
+
+async def rank(
+    made: Cascade, over: Corpus, *, seconds: float | None = None, tier_seconds: float | None = None
+) -> Answer:
+    return await made.rank(Query("q"), over, top_k=10, budget=Budget.of(seconds), tier_seconds=tier_seconds)
+
+
+def statuses(answer: Answer) -> dict[str, StageStatus]:
+    return {t.stage: t.status for t in answer.trace}
+
+
+async def test_each_tier_reranks_the_head_and_leaves_the_rest_below_it() -> None:
+    first, second = Reverse(), Reverse()
+    answer = await rank(cascade(TWO_TIERS, first, second), corpus(Fixed("abcdef")))
+    assert first.saw == [["a", "b", "c", "d"]]
+    assert second.saw == [["d", "c"]]
+    assert answer.ranking.doc_ids == ["c", "d", "b", "a", "e", "f"]
+    assert [c.scored_by for c in answer.ranking] == ["second", "second", "first", "first", "fuse", "fuse"]
+    assert not answer.degraded
+
+
+async def test_every_stage_accounts_for_what_it_saw_and_passed_on() -> None:
+    answer = await rank(cascade(TWO_TIERS, Reverse(), Reverse()), corpus(Fixed("abc"), Fixed("cde")))
+    account = [(t.stage, t.kind, t.candidates_in, t.candidates_out) for t in answer.trace]
+    assert sorted(account[:2]) == [("bm25", "bm25", 6, 3), ("dense", "dense", 6, 3)]
+    assert account[2:] == [("fuse", "rrf", 5, 5), ("first", "identity", 4, 4), ("second", "identity", 2, 2)]
+
+
+async def test_what_a_tier_used_is_in_its_trace() -> None:
+    cut = Truncation("a", "first", 10, 20)
+    answer = await rank(cascade(TWO_TIERS, Reverse(Usage(0.5, 77, (cut,))), Reverse()), corpus(Fixed("abc")))
+    first = next(t for t in answer.trace if t.stage == "first")
+    assert (first.queue_time, first.tokens, first.truncated) == (0.5, 77, 1)
+    assert answer.truncations == (cut,)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (ZeroDivisionError("inside"), StageStatus.FAILED, Reason.ERROR),
+        (TimeoutError(), StageStatus.TIMED_OUT, Reason.OVERRAN),
+        (OverloadedError("the queue", 1.0), StageStatus.SKIPPED, Reason.OVERLOADED),
+    ],
+)
+async def test_a_tier_that_does_not_complete_leaves_the_ranking_as_it_stood_and_says_why(
+    error: Exception, status: StageStatus, reason: Reason
+) -> None:
+    answer = await rank(cascade(TWO_TIERS, Raising(error), Reverse()), corpus(Fixed("abcdef")))
+    assert answer.ranking.doc_ids == ["b", "a", "c", "d", "e", "f"]
+    first = next(t for t in answer.trace if t.stage == "first")
+    assert (first.status, first.reason) == (status, reason)
+    assert first.detail
+    assert answer.degraded
+
+
+async def test_a_tier_that_overruns_is_cancelled_and_timed_out() -> None:
+    stuck = Stuck()
+    text = TWO_TIERS.replace("name: first,", "name: first, max_time_ms: 20,")
+    answer = await rank(cascade(text, stuck, Reverse()), corpus(Fixed("abc")))
+    assert statuses(answer)["first"] is StageStatus.TIMED_OUT
+    assert statuses(answer)["second"] is StageStatus.COMPLETED
+    assert stuck.cancelled
+
+
+async def test_a_tier_that_cannot_be_afforded_is_skipped_with_its_figures() -> None:
+    costly = Costly()
+    answer = await rank(cascade(TWO_TIERS, costly, Reverse()), corpus(Fixed("abc")), tier_seconds=5.0)
+    first = next(t for t in answer.trace if t.stage == "first")
+    assert (first.status, first.reason) == (StageStatus.SKIPPED, Reason.TOO_COSTLY)
+    assert "3600000.0 ms" in first.detail
+    assert costly.saw == []
+
+
+async def test_without_time_for_tiers_the_fused_ranking_is_the_answer_and_the_tiers_are_named() -> None:
+    answer = await rank(cascade(TWO_TIERS, Reverse(), Reverse()), corpus(Fixed("abc")), tier_seconds=0.0)
+    assert answer.ranking.doc_ids == ["a", "b", "c"]
+    assert answer.degraded
+    skipped = {t.stage: t.reason for t in answer.trace if t.status is StageStatus.SKIPPED}
+    assert skipped == {"first": Reason.NO_TIME, "second": Reason.NO_TIME}
+
+
+async def test_a_tier_without_time_costs_no_text() -> None:
+    store = Store()
+    text = "retrieve: [{kind: bm25}]\ntiers: [{kind: cross_encoder, depth: 2}]"
+    await rank(cascade(text, Reverse()), corpus(Fixed("abc"), store=store), tier_seconds=0.0)
+    assert store.fetched == []
+
+
+async def test_the_cascades_own_budget_bounds_its_tiers() -> None:
+    answer = await rank(cascade(TWO_TIERS + "budget_ms: 30\n", Stuck(), Reverse()), corpus(Fixed("abc")))
+    assert statuses(answer)["first"] is StageStatus.TIMED_OUT
+    assert statuses(answer)["second"] is StageStatus.SKIPPED
+
+
+@pytest.mark.parametrize("values", [(1.0,), (1.0, float("nan"), 0.0)])
+async def test_a_tier_that_breaks_its_promise_has_failed(values: tuple[float, ...]) -> None:
+    answer = await rank(cascade(TWO_TIERS, Giving(*values), Reverse()), corpus(Fixed("abc")))
+    assert statuses(answer)["first"] is StageStatus.FAILED
+    assert answer.ranking.doc_ids == ["b", "a", "c"]
+
+
+async def test_text_is_fetched_once_for_the_head_of_the_first_tier_that_reads_it() -> None:
+    store, first, second = Store(), Reverse(), Reverse()
+    text = """
+    retrieve: [{kind: bm25}]
+    tiers:
+      - {kind: identity, name: narrow, depth: 4}
+      - {kind: cross_encoder, depth: 3}
+      - {kind: joint, depth: 2}
+    """
+    await rank(cascade(text, first, second, Reverse()), corpus(Fixed("abcdef"), store=store))
+    assert first.texts == [None, None, None, None]
+    assert second.texts == ["text of d", "text of c", "text of b"]
+    assert sorted(store.fetched) == ["b", "c", "d"]
+
+
+async def test_a_blend_fuses_the_tiers_order_with_the_order_it_received() -> None:
+    text = "retrieve: [{kind: bm25}]\ntiers: [{kind: identity, depth: 3, blend: {weight: %s}}]"
+    mostly_received = await rank(cascade(text % 0.1, Reverse()), corpus(Fixed("abc")))
+    mostly_tier = await rank(cascade(text % 0.9, Reverse()), corpus(Fixed("abc")))
+    assert mostly_received.ranking.doc_ids == ["a", "b", "c"]
+    assert mostly_tier.ranking.doc_ids == ["c", "b", "a"]
+
+
+async def test_one_retriever_that_fails_degrades_and_the_other_answers() -> None:
+    answer = await rank(cascade(TWO_TIERS, Reverse(), Reverse()), corpus(Raising(OSError("disk")), Fixed("abc")))
+    assert len(answer.ranking) == 3
+    assert statuses(answer)["bm25"] is StageStatus.FAILED
+    assert answer.degraded
+
+
+async def test_one_retriever_that_overruns_the_deadline_degrades_and_the_other_answers() -> None:
+    answer = await rank(cascade(TWO_TIERS, Reverse(), Reverse()), corpus(Stuck(), Fixed("abc")), seconds=0.05)
+    assert statuses(answer)["bm25"] is StageStatus.TIMED_OUT
+    assert len(answer.ranking) == 3
+
+
+async def test_when_every_retriever_fails_the_error_names_the_cause() -> None:
+    made = cascade(TWO_TIERS, Reverse(), Reverse())
+    with pytest.raises(StageError, match="OSError: disk"):
+        await rank(made, corpus(Raising(OSError("disk")), Stuck()), seconds=0.05)
+    with pytest.raises(NotFoundError):
+        await rank(made, corpus(Raising(OSError("disk")), Raising(NotFoundError("model", "m"))))
+    with pytest.raises(BudgetExceededError):
+        await rank(made, corpus(Stuck()), seconds=0.05)
+
+
+async def test_an_empty_retrieval_is_an_answer_and_not_degraded() -> None:
+    answer = await rank(cascade(TWO_TIERS, Reverse(), Reverse()), corpus(Fixed("")))
+    assert len(answer.ranking) == 0
+    assert not answer.degraded
+
+
+async def test_the_stream_has_one_update_per_stage_and_its_last_equals_the_answer() -> None:
+    made, over = cascade(TWO_TIERS, Reverse(), Reverse()), corpus(Fixed("abcdef"))
+    updates: list[Update] = [u async for u in made.stream(Query("q"), over, top_k=3, budget=Budget())]
+    assert sorted(u.stage for u in updates[:2]) == ["bm25", "dense"]
+    assert [u.stage for u in updates[2:]] == ["fuse", "first", "second"]
+    assert [u.final for u in updates] == [False] * 4 + [True]
+    assert [len(u.answer.trace) for u in updates] == [1, 2, 3, 4, 5]
+    whole = await made.rank(Query("q"), over, top_k=3, budget=Budget())
+    assert updates[-1].answer.ranking == whole.ranking
+
+
+async def test_a_cancelled_request_cancels_what_runs_for_it() -> None:
+    stuck = Stuck()
+    task = asyncio.create_task(rank(cascade(TWO_TIERS, stuck, Reverse()), corpus(Fixed("abc"))))
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert stuck.cancelled
+
+
+async def test_documents_come_with_the_head_when_asked_for() -> None:
+    store = Store()
+    made = cascade("retrieve: [{kind: bm25}]")
+    answer = await made.rank(
+        Query("q"), corpus(Fixed("abcdef"), store=store), top_k=2, budget=Budget(), with_documents=True
+    )
+    assert set(answer.documents) == {"a", "b"}
+    assert sorted(set(store.fetched)) == ["a", "b"]
