@@ -1,0 +1,64 @@
+"""Who may start work now: a bounded number of permits, refused at once when none is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from cascade.errors import CascadeError, OverloadedError
+
+_SHORTEST_RETRY = 0.05
+_SMOOTHING = 0.1
+
+
+class UnavailableError(CascadeError):
+    """The server takes no work in its present `state`; `retry_after` is a hint in seconds."""
+
+    def __init__(self, state: str, retry_after: float = 1.0) -> None:
+        self.state = state
+        self.retry_after = retry_after
+        super().__init__(f"the server is {state}; retry in {retry_after:.3g} s, or ask another one")
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Proof of admission, which ranking asks for as an argument, so that nothing runs that was not admitted."""
+
+    number: int
+
+
+class Admission:
+    """At most `limit` permits are out at a time, and none while the server is closed; nobody waits for one."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._taken = 0
+        self._issued = 0
+        self._state = "starting"
+        self._typical_seconds = _SHORTEST_RETRY
+
+    def open(self) -> None:
+        """Admit requests from now on."""
+        self._state = ""
+
+    def close(self, state: str) -> None:
+        """Refuse requests from now on, because the server is in `state`; permits that are out stay good."""
+        self._state = state
+
+    @contextmanager
+    def admit(self) -> Iterator[Permit]:
+        """A permit for the length of the block. Raises OverloadedError or UnavailableError, without waiting."""
+        if self._state:
+            raise UnavailableError(self._state)
+        if self._taken >= self._limit:
+            raise OverloadedError("the server", max(_SHORTEST_RETRY, self._typical_seconds / self._limit))
+        self._taken += 1
+        self._issued += 1
+        started = time.monotonic()
+        try:
+            yield Permit(self._issued)
+        finally:
+            self._taken -= 1
+            self._typical_seconds += _SMOOTHING * (time.monotonic() - started - self._typical_seconds)

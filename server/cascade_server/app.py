@@ -1,0 +1,161 @@
+"""The server, put together: which part is given which."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Set
+from functools import partial
+
+import grpc
+import structlog
+from cascade_api.v1 import index_pb2_grpc, ranking_pb2_grpc, server_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from cascade import presets
+from cascade.build import Models, build_cascade
+from cascade.errors import ConfigError, ModelLoadError
+from cascade_server.admission import Admission
+from cascade_server.cascade_files import read_cascades
+from cascade_server.convert.responses import stage_models
+from cascade_server.health import INDEX, RANKING, SERVER, Health
+from cascade_server.indexes import Indexes
+from cascade_server.interceptors.requests import RequestInterceptor
+from cascade_server.metrics import Metrics, MetricsEndpoint
+from cascade_server.servicers.index import IndexServicer
+from cascade_server.servicers.info import InfoServicer
+from cascade_server.servicers.ranking import RankingServicer
+from cascade_server.settings import Settings
+from cascade_server.tenants import Tenants
+
+log = structlog.get_logger()
+
+
+class Server:
+    """A server that can be started once and stopped once, in any process that runs an event loop.
+
+    It installs no signal handlers and configures no logging: that is the program's business.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.port = 0
+        self.metrics_port: int | None = None
+        self._metrics = Metrics()
+        self._models = Models(threads=settings.threads, on_batch=self._metrics.batch, device=settings.device)
+        self._tenants = Tenants(
+            partial(read_cascades, settings.cascades_dir, presets.load_all()),
+            partial(build_cascade, models=self._models),
+        )
+        self._indexes = Indexes(settings.data_dir / "indexes", self._models.encoder, self._metrics.indexes)
+        self._health = Health(self._models, self._named_models)
+        self._ranking = Admission(settings.max_concurrent_requests)
+        self._upserts = Admission(settings.max_concurrent_upserts)
+        self._requests = RequestInterceptor(self._tenants, self._metrics)
+        self._grpc: grpc.aio.Server | None = None
+        self._endpoint: MetricsEndpoint | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Listen, load all models, and return the port once requests are answered.
+
+        Until then requests are refused as UNAVAILABLE. Raises ConfigError for cascade files that are not valid and for
+        an address that cannot be had; a model that cannot be loaded is reported by health and to those who ask for it.
+        """
+        self._tenants.read()
+        self._expect_cascades()
+        if self.settings.metrics_port is not None:
+            self._endpoint = self._metrics.serve(self.settings.host, self.settings.metrics_port)
+            self.metrics_port = self._endpoint.port
+        await self._health.refresh()
+        self._grpc = self._listen()
+        await self._grpc.start()
+        log.info("listening", host=self.settings.host, port=self.port, metrics_port=self.metrics_port)
+        for tenant in self._tenants.names:
+            await self._indexes.measure(tenant)
+        self._upserts.open()
+        await self._tenants.warm_up()
+        self._ranking.open()
+        await self._health.warmed_up()
+        self._watch = asyncio.create_task(self._health.watch())
+        log.info("ready", tenants=len(self._tenants.names), cascades=len(list(self._tenants)))
+        return self.port
+
+    async def reload(self) -> None:
+        """Read the cascade files again; where anything is wrong with them, keep all as it was and log why."""
+        try:
+            await self._tenants.reload()
+        except (ConfigError, ModelLoadError) as error:
+            self._metrics.reloaded("refused")
+            log.error("reload_refused", problem=str(error))
+            return
+        self._expect_cascades()
+        for tenant in self._tenants.names:
+            await self._indexes.measure(tenant)
+        await self._health.refresh()
+        self._metrics.reloaded("done")
+        log.info("reloaded", tenants=len(self._tenants.names), cascades=len(list(self._tenants)))
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Refuse new requests, give those in progress `grace` seconds, and release everything."""
+        log.info("draining", grace=grace)
+        self._ranking.close("stopping")
+        self._upserts.close("stopping")
+        await self._health.drain()
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._grpc is not None:
+            await self._drain(self._grpc, grace)
+        await self._indexes.aclose()
+        await self._tenants.aclose()
+        await self._models.aclose()
+        if self._endpoint is not None:
+            await asyncio.to_thread(self._endpoint.close)
+        log.info("stopped")
+
+    async def _drain(self, server: grpc.aio.Server, grace: float | None) -> None:
+        """Stop the gRPC server as soon as no request of ours is in progress: health watchers would stay for ever."""
+        stopping = asyncio.create_task(server.stop(grace))
+        idle = asyncio.create_task(self._requests.idle())
+        await asyncio.wait({stopping, idle}, return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()
+        await server.stop(None)
+        await asyncio.wait({stopping, idle})
+
+    def _listen(self) -> grpc.aio.Server:
+        limit = self.settings.max_message_bytes
+        server = grpc.aio.server(
+            interceptors=(self._requests,),
+            options=(
+                ("grpc.max_receive_message_length", limit),
+                ("grpc.max_send_message_length", limit),
+                # Two servers on one port would share its calls without a word.
+                ("grpc.so_reuseport", 0),
+            ),
+        )
+        ranking_pb2_grpc.add_RankingServiceServicer_to_server(
+            RankingServicer(self._tenants, self._indexes, self._models, self._ranking, self._metrics, self.settings),
+            server,
+        )
+        index_pb2_grpc.add_IndexServiceServicer_to_server(
+            IndexServicer(self._tenants, self._indexes, self._upserts, self.settings), server
+        )
+        server_pb2_grpc.add_ServerServiceServicer_to_server(
+            InfoServicer(self._tenants, self._models, self.settings), server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
+        health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        reflection.enable_server_reflection((RANKING, INDEX, SERVER, health_name, reflection.SERVICE_NAME), server)
+        address = f"{self.settings.host}:{self.settings.port}"
+        try:
+            self.port = server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise ConfigError("port", [f"{address} cannot be listened on; is another server running there?"]) from error
+        return server
+
+    def _expect_cascades(self) -> None:
+        for tenant, cascade in self._tenants:
+            self._metrics.expect(tenant, cascade.name, cascade.config)
+
+    def _named_models(self) -> Set[str]:
+        return {model for _, cascade in self._tenants for model in stage_models(cascade.config).values()}

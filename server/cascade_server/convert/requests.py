@@ -1,0 +1,133 @@
+"""Requests from the wire as the engine's values; every violation is found and names its field."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from cascade_api.v1 import index_pb2, ranking_pb2
+from google.protobuf import duration_pb2
+
+from cascade.types import Document, Query
+from cascade_server.convert.checks import Checks, check_index_name
+from cascade_server.convert.documents import check_unique, inline_documents, stored_document
+from cascade_server.convert.filters import filter_of
+from cascade_server.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RankQuery:
+    """A rank request that keeps all rules: it has either an index or documents."""
+
+    cascade: str
+    query: Query
+    index: str
+    documents: tuple[Document, ...]
+    top_k: int
+    include_text: bool
+    explain: bool
+    tier_seconds: float | None
+
+
+def rank_query(message: ranking_pb2.RankRequest, limits: Settings) -> RankQuery:
+    """Raises InvalidInputError with every violation."""
+    checks = Checks()
+    checks.require(bool(message.cascade), "cascade", "is empty, expected the name of one of the tenant's cascades")
+    checks.require(bool(message.query.strip()), "query", "is blank, expected a text to search for")
+    checks.require(
+        len(message.query) <= limits.max_query_chars,
+        "query",
+        f"found {len(message.query)} characters, expected at most {limits.max_query_chars}",
+    )
+    checks.require(
+        1 <= message.top_k <= limits.max_top_k, "top_k", f"found {message.top_k}, expected 1 to {limits.max_top_k}"
+    )
+    if message.index and message.documents:
+        checks.add("documents", "found documents beside an index, expected exactly one of the two")
+    elif message.index:
+        check_index_name(message.index, "index", checks)
+    elif not message.documents:
+        checks.add("documents", "found neither documents nor an index, expected exactly one of the two")
+    checks.require(
+        len(message.documents) <= limits.max_documents,
+        "documents",
+        f"found {len(message.documents)}, expected at most {limits.max_documents}; keep that many in an index",
+    )
+    documents = inline_documents(message.documents, checks, max_chars=limits.max_document_chars)
+    where = filter_of(message.filter, checks) if message.HasField("filter") else None
+    tier_seconds = _seconds(message.budget, "budget", checks) if message.HasField("budget") else None
+    checks.done()
+    return RankQuery(
+        cascade=message.cascade,
+        query=Query(message.query, where),
+        index=message.index,
+        documents=tuple(documents),
+        top_k=message.top_k,
+        include_text=message.include_text,
+        explain=message.explain,
+        tier_seconds=tier_seconds,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """A whole upsert: its index, and its documents in the order they came."""
+
+    index: str
+    documents: tuple[Document, ...]
+
+
+async def upsert(messages: AsyncIterator[index_pb2.UpsertDocumentsRequest], limits: Settings) -> Upsert:
+    """Collect the stream; documents are numbered across its messages. Raises InvalidInputError with every violation."""
+    checks = Checks()
+    index, documents, size = "", list[Document](), 0
+    async for message in messages:
+        index = index or message.index
+        if message.index not in ("", index):
+            checks.add("index", f"found {message.index!r} after {index!r}, expected one index for the whole stream")
+        size += message.ByteSize()
+        checks.require(
+            size <= limits.max_upsert_bytes,
+            "documents",
+            f"found more than {limits.max_upsert_bytes} bytes in one upsert; send it as several",
+        )
+        checks.require(
+            len(documents) + len(message.documents) <= limits.max_upsert_documents,
+            "documents",
+            f"found more than {limits.max_upsert_documents} documents in one upsert; send it as several",
+        )
+        if size > limits.max_upsert_bytes or len(documents) + len(message.documents) > limits.max_upsert_documents:
+            checks.done()
+        documents.extend(
+            stored_document(d, len(documents) + i, checks, max_chars=limits.max_document_chars)
+            for i, d in enumerate(message.documents)
+        )
+    check_index_name(index, "index", checks)
+    check_unique((d.doc_id for d in documents), checks)
+    checks.done()
+    return Upsert(index, tuple(documents))
+
+
+def deletion(message: index_pb2.DeleteDocumentsRequest) -> tuple[str, tuple[str, ...]]:
+    """The index, and the ids to delete, each once. Raises InvalidInputError with every violation."""
+    checks = Checks()
+    check_index_name(message.index, "index", checks)
+    checks.require(len(message.doc_ids) > 0, "doc_ids", "is empty, expected at least one id")
+    for position, doc_id in enumerate(message.doc_ids):
+        checks.require(bool(doc_id), f"doc_ids[{position}]", "is empty, expected the id of a document")
+    checks.done()
+    return message.index, tuple(dict.fromkeys(message.doc_ids))
+
+
+def index_name(name: str) -> str:
+    """The checked `name` of a request about one index. Raises InvalidInputError."""
+    checks = Checks()
+    check_index_name(name, "name", checks)
+    checks.done()
+    return name
+
+
+def _seconds(duration: duration_pb2.Duration, field: str, checks: Checks) -> float:
+    valid = duration.seconds >= 0 and 0 <= duration.nanos <= 999_999_999
+    checks.require(valid, field, f"found {duration.seconds} s and {duration.nanos} ns, expected zero or more")
+    return duration.seconds + duration.nanos / 1e9

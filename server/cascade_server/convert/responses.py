@@ -1,0 +1,98 @@
+"""The engine's answers as the wire's messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from cascade_api.v1 import ranking_pb2, trace_pb2
+from google.protobuf import duration_pb2
+
+from cascade.answer import Answer
+from cascade.config import CascadeConfig
+from cascade.trace import StageStatus, StageTrace
+from cascade.types import Ranking
+from cascade_server.convert.requests import RankQuery
+
+_STATUS: dict[StageStatus, trace_pb2.StageStatus.ValueType] = {
+    StageStatus.COMPLETED: trace_pb2.STAGE_STATUS_COMPLETED,
+    StageStatus.SKIPPED: trace_pb2.STAGE_STATUS_SKIPPED,
+    StageStatus.TIMED_OUT: trace_pb2.STAGE_STATUS_TIMED_OUT,
+    StageStatus.FAILED: trace_pb2.STAGE_STATUS_FAILED,
+}
+
+
+def rank_response(
+    answer: Answer, asked: RankQuery, config: CascadeConfig, index_version: str
+) -> ranking_pb2.RankResponse:
+    """What was asked for of `answer`, with its stages in the order of `config`, however they ended."""
+    place = {name: i for i, name in enumerate(config.stage_names)}
+    in_order = sorted(answer.trace, key=lambda t: place[t.stage])
+    rankings = {name: answer.stages[name] for name in config.stage_names if name in answer.stages}
+    scores = _stage_scores(rankings, set(answer.ranking.doc_ids)) if asked.explain else {}
+    positions = {document.doc_id: i for i, document in enumerate(asked.documents)}
+
+    response = ranking_pb2.RankResponse(
+        trace=[_stage_trace(t) for t in in_order],
+        degraded=answer.degraded,
+        provenance=ranking_pb2.Provenance(
+            cascade=asked.cascade,
+            config_hash=config.config_hash,
+            models=stage_models(config),
+            index_version=index_version,
+        ),
+        truncations=[
+            trace_pb2.Truncation(doc_id=t.doc_id, stage=t.stage, tokens_seen=t.tokens_seen, tokens_total=t.tokens_total)
+            for t in answer.truncations
+        ],
+    )
+    for candidate in answer.ranking:
+        document = answer.documents.get(candidate.doc_id) if asked.include_text else None
+        response.results.add(
+            doc_id=candidate.doc_id,
+            position=positions.get(candidate.doc_id),
+            rank=candidate.rank,
+            score=candidate.score,
+            scored_by=candidate.scored_by,
+            title=document.title if document else "",
+            text=document.text if document else "",
+            stages=scores.get(candidate.doc_id, ()),
+        )
+    return response
+
+
+def stage_models(config: CascadeConfig) -> dict[str, str]:
+    """The model of every stage that has one, by the stage's name."""
+    return {stage.name: stage.model for stage in (*config.retrieve, *config.tiers) if stage.model}
+
+
+def _stage_scores(rankings: Mapping[str, Ranking], wanted: Iterable[str]) -> dict[str, list[ranking_pb2.StageScore]]:
+    """Where each wanted document stood after every stage that ranked it."""
+    scores: dict[str, list[ranking_pb2.StageScore]] = {doc_id: [] for doc_id in wanted}
+    for name, ranking in rankings.items():
+        for c in ranking:
+            if c.doc_id in scores:
+                scores[c.doc_id].append(ranking_pb2.StageScore(stage=name, rank=c.rank, score=c.score))
+    return scores
+
+
+def _stage_trace(trace: StageTrace) -> trace_pb2.StageTrace:
+    return trace_pb2.StageTrace(
+        stage=trace.stage,
+        kind=trace.kind,
+        status=_STATUS[trace.status],
+        reason=trace.reason.value,
+        detail=trace.detail,
+        candidates_in=trace.candidates_in,
+        candidates_out=trace.candidates_out,
+        queue_time=_duration(trace.queue_time),
+        run_time=_duration(trace.run_time),
+        model=trace.model,
+        tokens=trace.tokens,
+        truncated=trace.truncated,
+    )
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    duration = duration_pb2.Duration()
+    duration.FromNanoseconds(round(seconds * 1e9))
+    return duration

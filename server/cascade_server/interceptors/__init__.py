@@ -1,0 +1,1 @@
+"""What happens to every request, whichever it is: it is read, timed, counted, logged and answered."""

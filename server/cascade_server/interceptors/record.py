@@ -1,0 +1,34 @@
+"""What is known of a request while it runs, for its log line and its metrics."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+OTHER = "other"
+"""The label of every name that the caller made up, so that callers cannot make series of metrics."""
+
+
+@dataclass(slots=True)
+class Record:
+    """One request: `tenant` and `cascade` are metric labels and hold only names that the operator chose, or OTHER."""
+
+    method: str
+    tenant: str = OTHER
+    cascade: str = OTHER
+    fields: dict[str, object] = field(default_factory=dict)
+
+
+_current: ContextVar[Record] = ContextVar("cascade_request")
+
+
+def current() -> Record:
+    """The record of the request that this task serves."""
+    return _current.get()
+
+
+def begin(method: str) -> Record:
+    """A new record, current for this task from now on."""
+    record = Record(method)
+    _current.set(record)
+    return record

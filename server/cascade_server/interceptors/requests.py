@@ -1,0 +1,97 @@
+"""Puts every request to Cascade's services into its scope, and knows when none is in progress."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, cast
+
+import grpc
+
+from cascade_server.interceptors.malformed import Malformed, tolerant
+from cascade_server.interceptors.scope import Context, RequestScope
+from cascade_server.metrics import Metrics
+from cascade_server.tenants import Tenants
+
+_OURS = "/cascade_api."
+
+# Its types know the synchronous server only.
+Handler = Any
+
+
+class RequestInterceptor(grpc.aio.ServerInterceptor):
+    """Stands around every request to Cascade's services; health and reflection pass untouched."""
+
+    def __init__(self, tenants: Tenants, metrics: Metrics) -> None:
+        self._tenants = tenants
+        self._metrics = metrics
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def idle(self) -> None:
+        """Return when no request is in progress and every answer is sent."""
+        await self._idle.wait()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """gRPC asks here for the handler of each request."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(_OURS):
+            return handler
+        read = tolerant(handler.request_deserializer, method)
+        write = handler.response_serializer
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(self._stream_unary(handler, method), read, write)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._unary_stream(handler, method), read, write)
+        return grpc.unary_unary_rpc_method_handler(self._unary_unary(handler, method), read, write)
+
+    def _unary_unary(self, handler: Handler, method: str) -> Callable[[Any, Context], Awaitable[Any]]:
+        async def answer(request: Any, context: Context) -> Any:
+            async with self._scope(method, context):
+                return await handler.unary_unary(_sound(request), context)
+
+        return answer
+
+    def _unary_stream(self, handler: Handler, method: str) -> Callable[[Any, Context], AsyncIterator[Any]]:
+        async def answer(request: Any, context: Context) -> AsyncIterator[Any]:
+            async with self._scope(method, context):
+                responses = handler.unary_stream(_sound(request), context)
+                async with aclosing(responses):
+                    async for response in responses:
+                        yield response
+
+        return answer
+
+    def _stream_unary(self, handler: Handler, method: str) -> Callable[[Any, Context], Awaitable[Any]]:
+        async def answer(requests: AsyncIterator[Any], context: Context) -> Any:
+            async with self._scope(method, context):
+                return await handler.stream_unary((_sound(request) async for request in requests), context)
+
+        return answer
+
+    def _scope(self, method: str, context: Context) -> RequestScope:
+        self._running += 1
+        self._idle.clear()
+        self._metrics.started()
+        # Called once the status is on its way, which is later than the end of the handler; its type is not importable.
+        context.add_done_callback(cast("Any", self._sent))
+        return RequestScope(method, context, self._tenants, self._metrics)
+
+    def _sent(self, _context: Context) -> None:
+        self._metrics.ended()
+        self._running -= 1
+        if not self._running:
+            self._idle.set()
+
+
+def _sound(request: Any) -> Any:
+    if isinstance(request, Malformed):
+        raise request.error
+    return request

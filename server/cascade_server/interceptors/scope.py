@@ -1,0 +1,75 @@
+"""One request from its arrival to its end: its error becomes a status, and it leaves a log line and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Any
+
+import grpc
+import structlog
+
+from cascade.errors import CascadeError
+from cascade_server.interceptors.record import begin
+from cascade_server.metrics import Metrics
+from cascade_server.status import code_of, internal_status, shorten, status_of
+from cascade_server.tenants import Tenants, tenant_name
+
+_RANKING = "/cascade_api.v1.RankingService/"
+_SERVER_FAULTS = (grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+log = structlog.get_logger()
+
+
+class RequestScope:
+    """The handler runs inside; whatever it raises is answered here, once, and swallowed nowhere."""
+
+    def __init__(self, method: str, context: Context, tenants: Tenants, metrics: Metrics) -> None:
+        self._context = context
+        self._metrics = metrics
+        self._arrived = time.monotonic()
+        self._record = begin(method)
+        name = tenant_name(context)
+        self._record.fields["tenant"] = shorten(name, 63)
+        if name in tenants:
+            self._record.tenant = name
+
+    async def __aenter__(self) -> None:
+        """Nothing is acquired: the record began with the scope."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Ends the call with the status of `error`, which gRPC does by raising."""
+        if error is None:
+            self._account(grpc.StatusCode.OK)
+        elif isinstance(error, CascadeError):
+            self._account(code_of(error), error)
+            status = status_of(error)
+            details = (("grpc-status-details-bin", status.SerializeToString()),)
+            await self._context.abort(code_of(error), status.message, details)
+        elif isinstance(error, asyncio.CancelledError):
+            late = self._context.time_remaining() == 0
+            self._account(grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED)
+        elif isinstance(error, Exception):
+            # A mistake of ours: its text may hold anything, so it goes to the log and not to the caller.
+            self._account(grpc.StatusCode.INTERNAL, error)
+            await self._context.abort(grpc.StatusCode.INTERNAL, internal_status().message)
+
+    def _account(self, code: grpc.StatusCode, error: Exception | None = None) -> None:
+        record, seconds = self._record, time.monotonic() - self._arrived
+        method = record.method.rsplit("/", 1)[-1]
+        if record.method.startswith(_RANKING):
+            self._metrics.ranked(record.tenant, record.cascade, code.name, seconds)
+        else:
+            self._metrics.index_request(record.tenant, method, code.name, seconds)
+        fields = {"method": method, **record.fields, "code": code.name, "seconds": round(seconds, 6)}
+        if error is not None:
+            fields["error"] = shorten(str(error), 500)
+        if code in _SERVER_FAULTS:
+            log.error("request", **fields, exc_info=error)
+        else:
+            log.info("request", **fields)

@@ -1,0 +1,31 @@
+"""Log lines as events with fields, one JSON object a line or readable columns, on standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+
+def configure(log_format: Literal["json", "console"] = "json", level: str = "info") -> None:
+    """Send this process's log lines to standard error; for programs, not for libraries, since it is global."""
+    numeric = logging.getLevelNamesMapping()[level.upper()]
+    ending: list[structlog.typing.Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if log_format == "json"
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *ending,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(numeric),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    quiet = max(numeric, logging.WARNING)
+    logging.basicConfig(stream=sys.stderr, level=quiet, format="%(levelname)s %(name)s %(message)s")

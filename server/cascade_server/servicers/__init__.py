@@ -1,0 +1,1 @@
+"""The RPCs, each thin: convert in, call, convert out."""

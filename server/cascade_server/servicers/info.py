@@ -1,0 +1,39 @@
+"""ServerService: says what this server offers."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import grpc
+from cascade_api.v1 import server_pb2, server_pb2_grpc
+
+from cascade.build import Models
+from cascade_server.convert.descriptions import cascade_message, limits_message, model_message
+from cascade_server.convert.responses import stage_models
+from cascade_server.settings import Settings
+from cascade_server.tenants import Tenants, tenant_name
+
+
+class InfoServicer(server_pb2_grpc.ServerServiceServicer):
+    """Shows a tenant its own cascades, and the models that these use."""
+
+    def __init__(self, tenants: Tenants, models: Models, settings: Settings) -> None:
+        self._tenants = tenants
+        self._models = models
+        self._settings = settings
+
+    async def GetInfo(
+        self, request: server_pb2.GetInfoRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> server_pb2.GetInfoResponse:
+        """See the proto."""
+        tenant = self._tenants.get(tenant_name(context))
+        cascades = [tenant.cascades[name] for name in sorted(tenant.cascades)]
+        named = {model for cascade in cascades for model in stage_models(cascade.config).values()}
+        return server_pb2.GetInfoResponse(
+            version=version("cascade-ranking"),
+            tenant=tenant.name,
+            cascades=[cascade_message(cascade) for cascade in cascades],
+            models=[model_message(s) for s in self._models.status() if s.model in named],
+            limits=limits_message(self._settings),
+        )

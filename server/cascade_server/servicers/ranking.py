@@ -1,0 +1,156 @@
+"""RankingService: ranks through a tenant's cascade, within the caller's deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from cascade_api.v1 import ranking_pb2, ranking_pb2_grpc
+
+from cascade.answer import Answer
+from cascade.budget import Budget
+from cascade.build import Models, bind_documents, bind_index
+from cascade.engine import Cascade
+from cascade.errors import InvalidInputError, Violation
+from cascade.stages import Corpus
+from cascade_server.admission import Admission, Permit
+from cascade_server.convert.requests import RankQuery, rank_query
+from cascade_server.convert.responses import rank_response
+from cascade_server.indexes import Indexes
+from cascade_server.interceptors.record import current
+from cascade_server.metrics import Metrics
+from cascade_server.settings import Settings
+from cascade_server.tenants import Tenants, tenant_name
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+# The answer has to be made and sent while the caller still listens: a fallback at the deadline reaches nobody.
+_RESERVE_SECONDS = 0.005
+_RESERVE_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One admitted request, ready to run."""
+
+    permit: Permit
+    asked: RankQuery
+    cascade: Cascade
+    corpus: Corpus
+    budget: Budget
+    arrived: float
+
+    @property
+    def tier_seconds(self) -> float | None:
+        """What is left of the request's own budget, which counts from its arrival."""
+        seconds = self.asked.tier_seconds
+        return None if seconds is None else max(0.0, seconds - (time.monotonic() - self.arrived))
+
+    def response(self, answer: Answer) -> ranking_pb2.RankResponse:
+        """The message for `answer`."""
+        return rank_response(answer, self.asked, self.cascade.config, self.corpus.version)
+
+
+class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
+    """Thin: requests are checked in `convert`, and all ranking is the engine's."""
+
+    def __init__(
+        self,
+        tenants: Tenants,
+        indexes: Indexes,
+        models: Models,
+        admission: Admission,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> None:
+        self._tenants = tenants
+        self._indexes = indexes
+        self._models = models
+        self._admission = admission
+        self._metrics = metrics
+        self._settings = settings
+
+    async def Rank(self, request: ranking_pb2.RankRequest, context: Context) -> ranking_pb2.RankResponse:
+        """See the proto."""
+        budget = caller_budget(context)
+        with self._admission.admit() as permit:
+            job = await self._job(permit, request, context, budget)
+            answer = await job.cascade.rank(
+                job.asked.query,
+                job.corpus,
+                top_k=job.asked.top_k,
+                budget=job.budget,
+                tier_seconds=job.tier_seconds,
+                with_documents=job.asked.include_text,
+            )
+            return self._answered(job, answer)
+
+    async def RankStream(
+        self, request: ranking_pb2.RankStreamRequest, context: Context
+    ) -> AsyncIterator[ranking_pb2.RankStreamResponse]:
+        """See the proto."""
+        budget = caller_budget(context)
+        with self._admission.admit() as permit:
+            job = await self._job(permit, request.request, context, budget)
+            updates = job.cascade.stream(
+                job.asked.query,
+                job.corpus,
+                top_k=job.asked.top_k,
+                budget=job.budget,
+                tier_seconds=job.tier_seconds,
+                with_documents=job.asked.include_text,
+            )
+            async with aclosing(updates):
+                async for update in updates:
+                    response = self._answered(job, update.answer) if update.final else self._fitting(job, update.answer)
+                    yield ranking_pb2.RankStreamResponse(stage=update.stage, final=update.final, response=response)
+
+    async def _job(self, permit: Permit, request: ranking_pb2.RankRequest, context: Context, budget: Budget) -> _Job:
+        """Check the request, and find what it names. Raises whatever is wrong with it."""
+        arrived = time.monotonic()
+        record = current()
+        tenant = self._tenants.get(tenant_name(context))
+        if request.cascade in tenant.cascades:
+            record.cascade = request.cascade
+        asked = rank_query(request, self._settings)
+        record.fields.update(cascade=asked.cascade, top_k=asked.top_k)
+        cascade = tenant.cascade(asked.cascade)
+        if asked.index:
+            record.fields["index"] = asked.index
+            index = await self._indexes.open(tenant.name, asked.index)
+            corpus = bind_index(cascade.config, index.snapshot, self._models)
+        else:
+            record.fields["documents"] = len(asked.documents)
+            corpus = bind_documents(cascade.config, asked.documents, self._models)
+        return _Job(permit, asked, cascade, corpus, budget, arrived)
+
+    def _answered(self, job: _Job, answer: Answer) -> ranking_pb2.RankResponse:
+        """The response, accounted for."""
+        record = current()
+        record.fields.update(results=len(answer.ranking), degraded=answer.degraded)
+        if answer.degraded:
+            record.fields["degraded_stages"] = {t.stage: t.reason.value for t in answer.trace if t.reason}
+        self._metrics.stages(record.tenant, record.cascade, answer.trace)
+        return self._fitting(job, answer)
+
+    def _fitting(self, job: _Job, answer: Answer) -> ranking_pb2.RankResponse:
+        response = job.response(answer)
+        size, limit = response.ByteSize(), self._settings.max_message_bytes
+        # gRPC would end the call with an error that names nothing the caller could change.
+        if size + 1024 > limit:
+            message = f"the answer would have {size} bytes, more than a message of {limit} holds; ask for fewer results"
+            raise InvalidInputError([Violation("include_text" if job.asked.include_text else "top_k", message)])
+        return response
+
+
+def caller_budget(context: Context) -> Budget:
+    """The time until the caller's deadline, less what it takes to get the answer there."""
+    # Typed as float, but None for a call without a deadline.
+    remaining: float | None = context.time_remaining()
+    if remaining is None:
+        return Budget()
+    return Budget.of(max(0.0, remaining - max(_RESERVE_SECONDS, _RESERVE_SHARE * remaining)))

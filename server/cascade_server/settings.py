@@ -1,0 +1,49 @@
+"""What the server's operator may set, by environment variables that begin with CASCADE_ or by flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The server's settings; frozen, each within its bounds."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CASCADE_", frozen=True, extra="forbid", cli_prog_name="cascade_server", cli_kebab_case=True
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface.")
+    port: int = Field(50051, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
+    metrics_port: int | None = Field(
+        9464, ge=0, le=65535, description="HTTP port of /metrics; 0 takes a free one, null switches it off."
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: Path.home() / ".local" / "share" / "cascade",
+        description="Folder that holds indexes/TENANT/NAME.",
+    )
+    cascades_dir: Path | None = Field(
+        None, description="Folder that holds TENANT/NAME.yaml; without it tenant 'default' has the presets only."
+    )
+    default_encoder: str = Field(
+        "embedded:all-minilm-l6-v2", description="Bi-encoder of indexes that are created without naming one."
+    )
+    threads: int | None = Field(None, ge=1, description="Threads that models compute with; unset leaves it to them.")
+    device: str = Field("auto", description="Where models run: auto, cpu, cuda or cuda:N.")
+    max_message_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="Bytes of one gRPC message, either way.")
+    max_top_k: int = Field(1000, ge=1, description="Results of one request.")
+    max_documents: int = Field(1000, ge=1, description="Inline documents of one request.")
+    max_query_chars: int = Field(4096, ge=1, description="Characters of a query.")
+    max_document_chars: int = Field(1_000_000, ge=1, description="Characters of one document's title and text.")
+    max_concurrent_requests: int = Field(64, ge=1, description="Rank requests in progress at a time.")
+    max_concurrent_upserts: int = Field(4, ge=1, description="Upserts in progress at a time, over all indexes.")
+    max_upsert_documents: int = Field(100_000, ge=1, description="Documents of one upsert.")
+    max_upsert_bytes: int = Field(
+        512 * 1024 * 1024, ge=1024, description="Bytes of one upsert, which is held in memory until it is applied."
+    )
+    grace_seconds: float = Field(30.0, ge=0, description="Time that requests in progress get when the server stops.")
+    log_format: Literal["json", "console"] = Field("json", description="Log lines for machines or for people.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")

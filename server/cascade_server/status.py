@@ -1,0 +1,100 @@
+"""How each error of the engine looks on the wire: a gRPC status code with google.rpc details."""
+
+from __future__ import annotations
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from cascade.errors import (
+    AlreadyExistsError,
+    BudgetExceededError,
+    CascadeError,
+    ConfigError,
+    CorruptIndexError,
+    IndexBusyError,
+    InvalidInputError,
+    ModelLoadError,
+    NotFoundError,
+    OverloadedError,
+    StageError,
+    Violation,
+)
+from cascade_server.admission import UnavailableError
+
+DOMAIN = "cascade-ranking"
+
+CODES: dict[type[CascadeError], grpc.StatusCode] = {
+    CascadeError: grpc.StatusCode.INTERNAL,
+    InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
+    ConfigError: grpc.StatusCode.FAILED_PRECONDITION,
+    NotFoundError: grpc.StatusCode.NOT_FOUND,
+    AlreadyExistsError: grpc.StatusCode.ALREADY_EXISTS,
+    ModelLoadError: grpc.StatusCode.FAILED_PRECONDITION,
+    CorruptIndexError: grpc.StatusCode.DATA_LOSS,
+    IndexBusyError: grpc.StatusCode.ABORTED,
+    OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    BudgetExceededError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    StageError: grpc.StatusCode.INTERNAL,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
+}
+
+# Message and details travel in one header block, and clients refuse one beyond 8 KiB.
+_MAX_MESSAGE_CHARS = 400
+_MAX_VIOLATION_BYTES = 3000
+
+
+def code_of(error: CascadeError) -> grpc.StatusCode:
+    """The status code of `error`, that of its nearest ancestor in the table."""
+    return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+
+
+def reason_of(error: CascadeError) -> str:
+    """The name of `error` for programs: NotFoundError is NOT_FOUND."""
+    name = type(error).__name__.removesuffix("Error")
+    return "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(name)).upper()
+
+
+def status_of(error: CascadeError) -> status_pb2.Status:
+    """What the caller is sent: code, message, ErrorInfo, and for some BadRequest or RetryInfo."""
+    code: int = code_of(error).value[0]
+    status = status_pb2.Status(code=code, message=shorten(str(error), _MAX_MESSAGE_CHARS))
+    facts = {key: shorten(str(value), 200) for key, value in vars(error).items() if isinstance(value, str | float)}
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=reason_of(error), domain=DOMAIN, metadata=dict(sorted(facts.items())))
+    ]
+    if isinstance(error, InvalidInputError):
+        details.append(_bad_request(error.violations))
+    if isinstance(error, OverloadedError | UnavailableError):
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(int(error.retry_after * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def internal_status() -> status_pb2.Status:
+    """What the caller is sent for an error that nobody foresaw; its text stays in the server's log."""
+    return status_pb2.Status(code=code_pb2.INTERNAL, message="an unexpected error; the server's log has the details")
+
+
+def shorten(text: str, limit: int) -> str:
+    """`text`, cut to `limit` characters with an ellipsis where it is longer."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequest:
+    found = error_details_pb2.BadRequest()
+    size = 0
+    for position, violation in enumerate(violations):
+        size += len(violation.field.encode()) + len(violation.message.encode()) + 8
+        if position and size > _MAX_VIOLATION_BYTES:
+            left = len(violations) - position
+            found.field_violations.add(field="", description=f"and {left} more violations, left out for their size")
+            break
+        found.field_violations.add(field=shorten(violation.field, 200), description=shorten(violation.message, 500))
+    return found
