@@ -25,10 +25,7 @@ from cascade.inference.encoder import Encoder
 from cascade.inference.model import BatchObserver, ModelStatus, ServedModel
 from cascade.rerank.cross_encoder import CrossEncoderReranker
 from cascade.rerank.identity import IdentityReranker
-from cascade.retrieve.bm25 import Bm25Retriever
-from cascade.retrieve.dense import DenseRetriever
-from cascade.retrieve.documents import SnapshotDocuments
-from cascade.retrieve.inline import InlineBm25, InlineDense, InlineDocuments
+from cascade.retrieve import Bm25Retriever, DenseRetriever, InlineBm25, InlineDense, InlineDocuments, SnapshotDocuments
 from cascade.stages import Corpus, Fuser, Reranker, Retriever
 from cascade.types import Document
 

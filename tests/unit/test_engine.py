@@ -71,8 +71,8 @@ class Stuck:
 class Reverse:
     """Turns the order round, and remembers what it saw."""
 
-    def __init__(self, usage: Usage = Usage()) -> None:
-        self.usage = usage
+    def __init__(self, usage: Usage | None = None) -> None:
+        self.usage = usage or Usage()
         self.saw: list[list[str]] = []
         self.texts: list[str | None] = []
 
@@ -296,8 +296,7 @@ async def test_a_cancelled_request_cancels_what_runs_for_it() -> None:
 async def test_documents_come_with_the_head_when_asked_for() -> None:
     store = Store()
     made = cascade("retrieve: [{kind: bm25}]")
-    answer = await made.rank(
-        Query("q"), corpus(Fixed("abcdef"), store=store), top_k=2, budget=Budget(), with_documents=True
-    )
+    over = corpus(Fixed("abcdef"), store=store)
+    answer = await made.rank(Query("q"), over, top_k=2, budget=Budget(), with_documents=True)
     assert set(answer.documents) == {"a", "b"}
     assert sorted(set(store.fetched)) == ["a", "b"]

@@ -22,7 +22,7 @@ def test_a_ranking_is_sorted_by_score_then_doc_id_and_numbered_from_one(scores: 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
 def test_a_score_that_is_not_finite_is_refused_with_its_document(score: float) -> None:
-    with pytest.raises(ValueError, match="'d7'.*finite"):
+    with pytest.raises(ValueError, match=r"'d7'.*finite"):
         Ranking.from_scores([("d7", score)], "stage")
 
 
