@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from contextlib import closing
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -24,6 +25,7 @@ from cascade_client.options import (
     Options,
     RankOptions,
 )
+from cascade_client.sending import Sending
 from cascade_client.types import Change, Health, IndexInfo, Ranked, ServerInfo, Update
 from cascade_client.upload import DEFAULT_BATCH, Progress, Upload
 
@@ -96,7 +98,7 @@ class AsyncClient:
         while True:
             try:
                 return call.read(await self._send(call, upload, attempts.timeout))
-            except grpc.aio.AioRpcError as error:
+            except grpc.RpcError as error:
                 failure = from_rpc(error)
                 pause = attempts.pause_after(failure) if upload.repeatable else None
                 if pause is None:
@@ -131,6 +133,8 @@ class AsyncClient:
         """Close the connection; calls in progress are cancelled."""
         if "_channel" in self.__dict__:
             await self._channel.close()
+        if "_upsert_channel" in self.__dict__:
+            self._upsert_channel.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -142,10 +146,11 @@ class AsyncClient:
 
     @cached_property
     def _channel(self) -> grpc.aio.Channel:
-        options = self._options
-        if options.credentials is None:
-            return grpc.aio.insecure_channel(options.target, options=options.channel)
-        return grpc.aio.secure_channel(options.target, options.credentials, options=options.channel)
+        return self._options.open_async()
+
+    @cached_property
+    def _upsert_channel(self) -> grpc.Channel:
+        return self._options.open()
 
     async def _unary(self, call: calls.Call[T], timeout: float | None) -> T:
         attempts = self._options.attempts(timeout, idempotent=call.idempotent)
@@ -163,28 +168,12 @@ class AsyncClient:
 
     async def _send(self, call: calls.Call[Any], upload: Upload[Documents], timeout: float | None) -> Any:
         """One try of an upsert."""
-        start = self._channel.stream_unary(call.method, _to_bytes, call.parse)
-        sending = start(timeout=timeout, metadata=self._options.metadata)
-        try:
-            try:
-                async for message in upload.messages_async():
-                    await sending.write(message)
-                await sending.done_writing()
-            except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
-                if not sending.done():
-                    raise
-                await _settled(sending)  # the call ended while there was more to send
-            return await sending
-        finally:
-            sending.cancel()  # without effect on a call that has ended
-
-
-async def _settled(sending: grpc.aio.StreamUnaryCall[Any, Any]) -> None:
-    """Wait until gRPC knows how an ended call ended: after a failed write it says this about itself for a moment."""
-    for _ in range(100):
-        if await sending.details() != "Internal error from Core":
-            return
-        await asyncio.sleep(0.01)
+        with closing(Sending(self._upsert_channel, call, timeout, self._options.metadata)) as sending:
+            async for message in upload.messages_async():
+                if not await sending.put_async(message):
+                    break
+            await sending.put_async(None)
+            return await sending.result_async()
 
 
 def _to_bytes(message: Any) -> bytes:

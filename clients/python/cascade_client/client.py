@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import queue
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -22,6 +22,7 @@ from cascade_client.options import (
     Options,
     RankOptions,
 )
+from cascade_client.sending import Sending
 from cascade_client.types import Change, Health, IndexInfo, Ranked, ServerInfo, Update
 from cascade_client.upload import DEFAULT_BATCH, Progress, Upload
 
@@ -46,10 +47,7 @@ class Client:
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         self._options = Options(target, tenant, timeout, retries, max_message_bytes, credentials)
-        if credentials is None:
-            self._channel = grpc.insecure_channel(target, options=self._options.channel)
-        else:
-            self._channel = grpc.secure_channel(target, credentials, options=self._options.channel)
+        self._channel = self._options.open()
 
     def rank(self, query: str, **options: Unpack[RankOptions]) -> Ranked:
         """Rank documents for `query`; see RankOptions. Short of time, the answer is degraded; it is no error."""
@@ -161,35 +159,13 @@ class Client:
                 time.sleep(pause)
 
     def _send(self, call: calls.Call[Any], upload: Upload[Iterable[DocumentLike]], timeout: float | None) -> Any:
-        """One try of an upsert: documents are drawn in the caller's thread, and gRPC's takes them from `outbox`."""
-        outbox: queue.Queue[index_pb2.UpsertDocumentsRequest | None] = queue.Queue(maxsize=4)
-        start = self._channel.stream_unary(call.method, _to_bytes, call.parse)
-        sending = start.future(iter(outbox.get, None), timeout=timeout, metadata=self._options.metadata)
-        try:
+        """One try of an upsert."""
+        with closing(Sending(self._channel, call, timeout, self._options.metadata)) as sending:
             for message in upload.messages():
-                if not _offer(outbox, message, sending):
+                if not sending.put(message):
                     break
-            _offer(outbox, None, sending)
+            sending.put(None)
             return sending.result()
-        finally:
-            sending.cancel()  # without effect on a call that has ended
-            if outbox.empty():
-                outbox.put(None)  # gRPC's thread may be waiting
-
-
-def _offer(
-    outbox: queue.Queue[index_pb2.UpsertDocumentsRequest | None],
-    message: index_pb2.UpsertDocumentsRequest | None,
-    sending: grpc.Future[Any],
-) -> bool:
-    """Put `message` into `outbox` as soon as there is room; False when the call has ended and takes no more."""
-    while not sending.done():
-        try:
-            outbox.put(message, timeout=0.05)
-            return True
-        except queue.Full:
-            continue
-    return False
 
 
 def _to_bytes(message: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -15,6 +16,7 @@ from cascade_client.options import DocumentLike
 from cascade_client.types import Document
 
 _KEYS = ("doc_id", "text", "title", "metadata")
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INT64 = range(-(2**63), 2**63)
 _OPERATORS = {
     "eq": document_pb2.COMPARISON_OPERATOR_EQ,
@@ -84,7 +86,7 @@ def document(value: DocumentLike, path: str) -> document_pb2.Document:
     if not isinstance(value.metadata, Mapping):
         raise refuse(f"{path}.metadata", f"found {type(value.metadata).__name__}, expected a mapping")
     for key, scalar in value.metadata.items():
-        place = f"{path}.metadata[{key!r}]"
+        place = f"{path}.metadata.{key}" if _PLAIN_KEY.fullmatch(str(key)) else f'{path}.metadata["{key}"]'
         converted = metadata_value(scalar, place)
         with fits(place):
             message.metadata[key].CopyFrom(converted)

@@ -73,6 +73,18 @@ class Options:
             ("grpc.keepalive_timeout_ms", 20_000),
         )
 
+    def open(self) -> grpc.Channel:
+        """A channel for calls that block; it connects at the first one."""
+        if self.credentials is None:
+            return grpc.insecure_channel(self.target, options=self.channel)
+        return grpc.secure_channel(self.target, self.credentials, options=self.channel)
+
+    def open_async(self) -> grpc.aio.Channel:
+        """A channel for calls that are awaited, bound to the running event loop."""
+        if self.credentials is None:
+            return grpc.aio.insecure_channel(self.target, options=self.channel)
+        return grpc.aio.secure_channel(self.target, self.credentials, options=self.channel)
+
     def attempts(self, timeout: float | None, *, idempotent: bool) -> Attempts:
         """The tries of one call that starts now."""
         seconds = self.timeout if timeout is None else timeout

@@ -54,6 +54,7 @@ class Failure:
 class Shelf:
     """What the server keeps, what it was asked, and which failures its next calls meet."""
 
+    hangs: bool = False
     failures: list[Failure] = field(default_factory=list)
     indexes: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[Message] = field(default_factory=list)
@@ -89,6 +90,8 @@ class Shelf:
         self.arrivals.append(time.monotonic())
         left = context.time_remaining()
         self.times_left.append(float("inf") if left is None else left)
+        while self.hangs and context.is_active():
+            time.sleep(0.01)
         return self.failures.pop(0) if self.failures else None
 
     def meet(self, request: Message, context: grpc.ServicerContext) -> None:

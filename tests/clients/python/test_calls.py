@@ -77,9 +77,12 @@ def test_all_tries_share_one_deadline(client: Any, shelf: Any) -> None:
     assert second <= first - 0.3  # gRPC rounds the time left up by as much as a hundredth
 
 
-def test_a_deadline_that_has_passed_is_an_error(client: Any) -> None:
+def test_an_answer_after_the_deadline_is_an_error(client: Any, shelf: Any) -> None:
+    shelf.hangs = True
     with pytest.raises(DeadlineError):
-        client.info(timeout=0.0)
+        client.info(timeout=0.05)
+    with pytest.raises(DeadlineError):
+        client.upsert("a", ["x"], timeout=0.05)
 
 
 def test_nobody_listening_is_unavailable(connect: Any) -> None:

@@ -79,7 +79,7 @@ def test_a_document_that_cannot_be_sent_changes_nothing(client: Any, shelf: Any)
     documents = [*_documents(3), {"doc_id": "d4", "text": "x", "metadata": {"a": object()}}]
     with pytest.raises(InvalidArgumentError) as caught:
         client.upsert("a", documents, batch=1)
-    assert [v.field for v in caught.value.violations] == ["documents[3].metadata['a']"]
+    assert [v.field for v in caught.value.violations] == ["documents[3].metadata.a"]
     assert shelf.indexes == {}
 
 

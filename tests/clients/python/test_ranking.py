@@ -92,7 +92,7 @@ def test_every_document_that_cannot_be_sent_is_named(client: Any, shelf: Any) ->
     with pytest.raises(InvalidArgumentError) as caught:
         client.rank("x", documents=bad)
     assert [v.field for v in caught.value.violations] == [
-        "documents[0].metadata['n']",
+        "documents[0].metadata.n",
         "documents[2].text",
         "documents[3]",
         "documents[4]",
@@ -108,7 +108,7 @@ def test_every_document_that_cannot_be_sent_is_named(client: Any, shelf: Any) ->
         ({"top_k": -1}, "top_k"),
         ({"budget": math.nan}, "budget"),
         ({"documents": "one text"}, "documents"),
-        ({"documents": [{"text": "x", "metadata": {"n": 2**64}}]}, "documents[0].metadata['n']"),
+        ({"documents": [{"text": "x", "metadata": {"n": 2**64}}]}, "documents[0].metadata.n"),
         ({"where": Field("a").eq([1])}, "filter.comparison.values[0]"),  # type: ignore[arg-type]  # the mistake under test
         ({"where": "year > 3"}, "filter"),
     ],
