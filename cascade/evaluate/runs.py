@@ -41,9 +41,7 @@ class Observation:
     unanswered: bool = False
 
 
-def rebuild(
-    stages: Sequence[Stage], observations: Mapping[str, Observation]
-) -> dict[str, dict[str, tuple[str, ...]]]:
+def rebuild(stages: Sequence[Stage], observations: Mapping[str, Observation]) -> dict[str, dict[str, tuple[str, ...]]]:
     """Every stage's run: what a caller would have got, had the cascade ended after it: doc_ids by query.
 
     A retriever stands for itself. A tier's documents are followed by those that it did not rank, in the

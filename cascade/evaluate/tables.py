@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cascade_client import Ranked
 from rich.table import Table
 
 from cascade.evaluate.measures import MEASURES
@@ -36,6 +37,26 @@ def stages_table(report: Report) -> Table:
         "randomisation test. ceiling: recall of the candidates that the stage passes on or reranks. "
         f"Judged on the first {report.top_k}."
     )
+    return table
+
+
+def answer_table(ranked: Ranked) -> Table:
+    """One row per stage: how it ended, what it cost, and the rank that it gave each of the results."""
+    table = Table()
+    table.add_column("stage")
+    table.add_column("status")
+    for name in ("in → out", "ms", "tokens", *(f"#{result.rank}" for result in ranked.results)):
+        table.add_column(name, justify="right")
+    ranks = [{place.stage: place.rank for place in result.stages} for result in ranked.results]
+    for trace in ranked.trace:
+        table.add_row(
+            trace.stage,
+            f"{trace.status} ({trace.detail})" if trace.detail else str(trace.status),
+            f"{trace.candidates_in} → {trace.candidates_out}",
+            f"{trace.run_time * 1000:.1f}",
+            str(trace.tokens) if trace.tokens else "",
+            *(str(by_stage.get(trace.stage, "")) for by_stage in ranks),
+        )
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Set
+from collections.abc import Callable, Set
 from functools import partial
 
 import grpc
@@ -26,7 +26,7 @@ from cascade_server.servicers.index import IndexServicer
 from cascade_server.servicers.info import InfoServicer
 from cascade_server.servicers.ranking import RankingServicer
 from cascade_server.settings import Settings
-from cascade_server.tenants import Tenants
+from cascade_server.tenants import Configs, Tenants
 
 log = structlog.get_logger()
 
@@ -37,14 +37,15 @@ class Server:
     It installs no signal handlers and configures no logging: that is the program's business.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, cascades: Callable[[], Configs] | None = None) -> None:
+        """`cascades` gives every tenant's cascades by name, instead of the presets and the files of `settings`."""
         self.settings = settings
         self.port = 0
         self.metrics_port: int | None = None
         self._metrics = Metrics()
         self._models = Models(threads=settings.threads, on_batch=self._metrics.batch, device=settings.device)
         self._tenants = Tenants(
-            partial(read_cascades, settings.cascades_dir, presets.load_all()),
+            cascades or partial(read_cascades, settings.cascades_dir, presets.load_all()),
             partial(build_cascade, models=self._models),
         )
         self._indexes = Indexes(settings.data_dir / "indexes", self._models.encoder, self._metrics.indexes)

@@ -42,9 +42,7 @@ def test_documents_that_a_query_was_written_from_are_excluded_and_noted(folder: 
     write(folder / "exclude_source_docs.tsv", "query-id\tcorpus-id", "q1\td2")
     collection = read(folder, "test")
     assert collection.excluded == {"q1": frozenset({"d2"})}
-    assert collection.notes == (
-        "1 documents of exclude_source_docs.tsv are dropped from their query's ranking",
-    )
+    assert collection.notes == ("1 documents of exclude_source_docs.tsv are dropped from their query's ranking",)
 
 
 def test_a_query_without_a_relevant_document_is_left_out_and_noted(folder: Path) -> None:

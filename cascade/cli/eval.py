@@ -1,0 +1,140 @@
+"""`cascade eval`: measures every stage of a cascade on a judged collection, through a live server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cascade_client import AsyncClient
+
+    from cascade.evaluate.collection import Collection
+    from cascade.evaluate.report import Report
+    from cascade.evaluate.through_server import Runs, Setup
+
+
+def eval_command(
+    collection: Annotated[
+        Path, typer.Option(help="BEIR folder: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv.", show_default=False)
+    ],
+    cascade: Annotated[
+        str, typer.Option(help="A cascade of the server, or the path of a cascade file.", show_default=False)
+    ],
+    split: Annotated[str, typer.Option(help="Which judgments: the file qrels/SPLIT.tsv.")] = "test",
+    tenant: Annotated[str, typer.Option(help="The tenant to ask as.")] = "default",
+    target: Annotated[
+        str | None, typer.Option(help="HOST:PORT of a server; without it, one is started in this process.")
+    ] = None,
+    index: Annotated[
+        str | None, typer.Option(help="The index of the collection; its folder's name if not given.")
+    ] = None,
+    limit_queries: Annotated[int | None, typer.Option(min=1, help="Ask so many queries, drawn at random.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides what is drawn: queries, intervals and tests.")] = 0,
+    concurrency: Annotated[int, typer.Option(min=1, help="Queries in progress at a time.")] = 4,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds for one query.")] = 300.0,
+    runs: Annotated[Path | None, typer.Option(help="Folder for a TREC run file per stage.")] = None,
+    cascades: Annotated[
+        Path | None, typer.Option(help="Folder with TENANT/NAME.yaml for the server in this process.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of indexes for the server in this process.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure every stage of a cascade on a judged collection, with intervals and paired tests."""
+    from rich.console import Console
+
+    from cascade.evaluate import collection as collections
+    from cascade.evaluate import report as reports
+    from cascade.evaluate import runs as run_files
+    from cascade.evaluate.collection_index import index_name
+    from cascade.evaluate.tables import stages_table
+    from cascade.evaluate.through_server import Setup
+
+    is_file = Path(cascade).suffix in (".yaml", ".yml")
+    if target is not None and (is_file or cascades is not None or data_dir is not None):
+        raise typer.BadParameter(
+            "a cascade file, --cascades and --data-dir are for a server in this process; leave out --target"
+        )
+    if is_file and cascades is not None:
+        raise typer.BadParameter("name a cascade of --cascades, or give a cascade file, not both")
+    judged = collections.read(collection, split)
+    if limit_queries is not None:
+        judged = judged.sample(limit_queries, seed)
+    setup = Setup(
+        cascade=Path(cascade).stem if is_file else cascade,
+        index=index or index_name(judged.name),
+        concurrency=concurrency,
+        timeout=timeout,
+        seed=seed,
+    )
+    if target is not None:
+        report, found = asyncio.run(_elsewhere(judged, setup, target, tenant))
+    else:
+        report, found = asyncio.run(
+            _in_process(judged, setup, tenant, cascades, Path(cascade) if is_file else None, data_dir)
+        )
+    if runs is not None:
+        run_files.write(found, runs, setup.cascade)
+    if as_json:
+        typer.echo(json.dumps(reports.to_json(report)))
+        return
+    console = Console()
+    console.print(stages_table(report))
+    for note in report.notes:
+        console.print(f"note: {note}")
+    if report.degraded_queries or report.unanswered_queries:
+        console.print(f"{report.degraded_queries} queries degraded, {report.unanswered_queries} without an answer")
+
+
+async def _elsewhere(collection: Collection, setup: Setup, target: str, tenant: str) -> tuple[Report, Runs]:
+    """Evaluate through the server at `target`."""
+    from cascade_client import AsyncClient
+
+    from cascade.errors import NotFoundError
+    from cascade.evaluate.collection_index import index_through_server
+    from cascade.evaluate.progress import bar
+
+    async with AsyncClient(target, tenant=tenant) as client:
+        known = {cascade.name: cascade for cascade in (await client.info()).cascades}
+        if setup.cascade not in known:
+            raise NotFoundError("cascade", setup.cascade, list(known))
+        encoder = next((stage.model for stage in known[setup.cascade].stages if stage.kind == "dense"), "")
+        with bar(f"indexing {collection.name}") as progress:
+            await index_through_server(client, setup.index, collection.documents, encoder=encoder, progress=progress)
+        return await _ask(client, collection, setup)
+
+
+async def _in_process(
+    collection: Collection, setup: Setup, tenant: str, cascades: Path | None, file: Path | None, data_dir: Path | None
+) -> tuple[Report, Runs]:
+    """Evaluate through a server that lives as long as the evaluation."""
+    from cascade.config import load
+    from cascade.evaluate.collection_index import index_on_disk
+    from cascade.evaluate.progress import bar
+    from cascade.evaluate.serving import encoder_of, known_cascade, serving, settings_here
+
+    settings = settings_here(cascades_dir=cascades, data_dir=data_dir)
+    config = known_cascade(settings, tenant, setup.cascade) if file is None else load(file)
+    with bar(f"indexing {collection.name}") as progress:
+        await index_on_disk(
+            settings.data_dir / "indexes" / tenant,
+            setup.index,
+            collection.documents,
+            encoder=encoder_of(config),
+            default=settings.default_encoder,
+            threads=settings.threads,
+            progress=progress,
+        )
+    async with serving(settings, tenant, only={setup.cascade: config}) as served:
+        return await _ask(served.client, collection, setup)
+
+
+async def _ask(client: AsyncClient, collection: Collection, setup: Setup) -> tuple[Report, Runs]:
+    from cascade.evaluate.progress import count
+    from cascade.evaluate.through_server import evaluate
+
+    with count(f"asking {setup.cascade}", len(collection.queries)) as answered:
+        return await evaluate(client, collection, setup, answered=answered)

@@ -1,0 +1,71 @@
+"""Runs a server in this process for as long as it is measured: real gRPC over the loopback interface."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cascade_client import AsyncClient
+from cascade_server.app import Server
+from cascade_server.cascade_files import read_cascades
+from cascade_server.settings import Settings
+
+from cascade import presets
+from cascade.config import CascadeConfig, DenseConfig
+from cascade.errors import NotFoundError
+
+
+def known_cascade(settings: Settings, tenant: str, name: str) -> CascadeConfig:
+    """What a server with `settings` would run as `name` for `tenant`. Raises NotFoundError, ConfigError."""
+    tenants = read_cascades(settings.cascades_dir, presets.load_all())
+    if tenant not in tenants:
+        raise NotFoundError("tenant", tenant, list(tenants))
+    if name not in tenants[tenant]:
+        raise NotFoundError("cascade", name, list(tenants[tenant]))
+    return tenants[tenant][name]
+
+
+def encoder_of(config: CascadeConfig) -> str:
+    """The encoder that an index must have for the cascade's dense retriever, empty without one."""
+    return next((r.model for r in config.retrieve if isinstance(r, DenseConfig)), "")
+
+
+def settings_here(
+    *,
+    port: int = 0,
+    metrics_port: int | None = None,
+    cascades_dir: Path | None = None,
+    data_dir: Path | None = None,
+) -> Settings:
+    """A server's settings from the environment, but on the loopback interface only, quiet, and with what is given."""
+    settings = Settings(host="127.0.0.1", port=port, metrics_port=metrics_port, log_level="error")
+    folders = {"cascades_dir": cascades_dir, "data_dir": data_dir}
+    return settings.model_copy(update={name: folder for name, folder in folders.items() if folder is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that answers: a client of it, where it listens, and the port of its metrics if it has any."""
+
+    client: AsyncClient
+    target: str
+    metrics_port: int | None
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, tenant: str, only: Mapping[str, CascadeConfig] | None = None
+) -> AsyncIterator[Served]:
+    """A server for as long as the block runs, asked as `tenant`; it answers when the block begins.
+
+    With `only`, it has those cascades for `tenant` and loads no other's models.
+    """
+    server = Server(settings, cascades=None if only is None else lambda: {tenant: only})
+    try:
+        target = f"127.0.0.1:{await server.start()}"
+        async with AsyncClient(target, tenant=tenant) as client:
+            yield Served(client, target, server.metrics_port)
+    finally:
+        await server.stop(settings.grace_seconds)
