@@ -37,7 +37,7 @@ class _Job(Generic[T]):
 class ModelQueue:
     """Runs work for one model in the order it came, one at a time, off the event loop.
 
-    The thread starts with the first call and ends with `aclose()`; work that is no longer wanted is dropped when popped.
+    The thread starts with the first call and ends with `aclose()`; unwanted work is dropped when popped.
     """
 
     def __init__(self, model: str, *, max_waiting: int = 256) -> None:
@@ -55,8 +55,8 @@ class ModelQueue:
     async def run(self, work: Callable[[Stop], T], *, budget: Budget) -> tuple[T, float]:
         """What `work` returns, and the seconds it waited.
 
-        `work` is given a function that says whether to stop, to be asked between batches. Raises OverloadedError when the
-        queue is full, TimeoutError when the budget ran out before or during the work, and whatever `work` raises.
+        `work` is given a function that says whether to stop, to be asked between batches. Raises OverloadedError
+        when the queue is full, TimeoutError when the budget ran out before or during the work, and what `work` raises.
         """
         if budget.expired:
             raise TimeoutError

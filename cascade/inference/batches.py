@@ -8,9 +8,9 @@ from collections.abc import Sequence
 def by_token_budget(lengths: Sequence[int], max_batch_tokens: int) -> list[list[int]]:
     """Split items into batches of similar length whose padded size stays within the budget.
 
-    `lengths[i]` is item i's length in tokens. Returns lists of indices that together hold every index once, longest items
-    first, so that the worst batch for memory runs first. A batch's padded size is its longest length times its count; only
-    an item longer than the budget exceeds it, alone in its batch.
+    `lengths[i]` is item i's length in tokens. Returns lists of indices that together hold every index once, longest
+    items first, so that the worst batch for memory runs first. A batch's padded size is its longest length times its
+    count; only an item longer than the budget exceeds it, alone in its batch.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     batches: list[list[int]] = []

@@ -53,9 +53,7 @@ class CrossEncoderModel(ServedModel):
                 self.reference,
                 f"it has {labels} outputs, expected 1: a relevance score; choose a reranking model",
             )
-        answer, other = self.score_pairs(
-            _PROBE, [_ANSWER, _OTHER], max_length=128, max_batch_tokens=512
-        ).scores
+        answer, other = self.score_pairs(_PROBE, [_ANSWER, _OTHER], max_length=128, max_batch_tokens=512).scores
         if not np.isfinite([answer, other]).all():
             raise ModelLoadError(
                 self.reference, f"its self-test gave the scores {answer} and {other}, expected finite numbers"
@@ -75,9 +73,7 @@ class CrossEncoderModel(ServedModel):
         """Score every passage, in this thread. Raises AbandonedError when `stop` says so between two batches."""
         self._model.max_seq_length = max_length
         tokenizer: Any = self._model.tokenizer
-        words = tokenizer([query, *passages], add_special_tokens=False, truncation=False, verbose=False)[
-            "input_ids"
-        ]
+        words = tokenizer([query, *passages], add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
         room = max_length - tokenizer.num_special_tokens_to_add(pair=True)
         asked = len(words[0])
         seen = [(_kept(asked, len(w), room), len(w)) for w in words[1:]]
@@ -95,7 +91,15 @@ class CrossEncoderModel(ServedModel):
 
 
 def _kept(query: int, document: int, room: int) -> int:
-    """Tokens of the document that stay when the longer of the two is cut first, as the tokenizer does."""
+    """Tokens of the document that stay when the longer of the two is cut first, as the tokenizer does.
+
+    The tokenizer gives the odd token to the longer one, and to the document when both are equally long.
+    """
     if query + document <= room:
         return document
-    return min(document, max(room - query, room // 2))
+    half = room // 2
+    if query <= half:
+        return room - query
+    if document <= half:
+        return document
+    return half if query > document else room - half

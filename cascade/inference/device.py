@@ -18,4 +18,4 @@ def hide_loading_bars() -> None:
     """Keep transformers' own loading bars off a server's log and a command's JSON."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # the library does not type it

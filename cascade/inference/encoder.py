@@ -76,8 +76,6 @@ class Encoder(ServedModel):
         vectors: Any = self._model.encode_query(
             [text], normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
         )
-        tokens = len(
-            self._model.tokenizer(text, truncation=True, max_length=self._model.max_seq_length)["input_ids"]
-        )
+        tokens = len(self._model.tokenizer(text, truncation=True, max_length=self._model.max_seq_length)["input_ids"])
         self.observe_batch(1, tokens, time.perf_counter() - start)
         return np.asarray(vectors[0], dtype=np.float32), tokens

@@ -36,9 +36,7 @@ class ServedModel(ABC):
 
     kind: ClassVar[str]
 
-    def __init__(
-        self, reference: str, *, device: str = "auto", on_batch: BatchObserver | None = None
-    ) -> None:
+    def __init__(self, reference: str, *, device: str = "auto", on_batch: BatchObserver | None = None) -> None:
         self.reference = reference
         self.device = device
         self.queue = ModelQueue(reference)
@@ -58,9 +56,7 @@ class ServedModel(ABC):
         if self._problem is not None:
             return ModelStatus(self.reference, self.kind, False, str(self._problem))
         if not self.queue.alive:
-            return ModelStatus(
-                self.reference, self.kind, False, "its worker thread has ended; restart the server"
-            )
+            return ModelStatus(self.reference, self.kind, False, "its worker thread has ended; restart the server")
         return ModelStatus(self.reference, self.kind, self._loaded, "" if self._loaded else "not loaded yet")
 
     async def warm_up(self) -> None:

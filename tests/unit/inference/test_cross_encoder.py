@@ -1,0 +1,91 @@
+"""The cross-encoder scores what it read, reports what it cut, and stops when told."""
+
+from pathlib import Path
+
+import pytest
+
+from cascade.errors import ModelLoadError
+from cascade.inference.batcher import AbandonedError
+from cascade.inference.cross_encoder import CrossEncoderModel
+
+QUERY = "how is bread made"
+PASSAGES = ["Bread is baked.", "word " * 300, "", "Flour and water make dough, and an oven does the rest."]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_cross_encoder: Path) -> CrossEncoderModel:
+    model = CrossEncoderModel(str(tiny_cross_encoder), device="cpu")
+    model.ensure_loaded()
+    return model
+
+
+def test_scores_do_not_depend_on_the_batch(model: CrossEncoderModel) -> None:
+    alone = [model.score_pairs(QUERY, [p], max_length=64, max_batch_tokens=64).scores[0] for p in PASSAGES]
+    together = model.score_pairs(QUERY, PASSAGES, max_length=64, max_batch_tokens=4096).scores
+    assert together == pytest.approx(alone, abs=1e-5)
+
+
+def test_scores_equal_the_librarys_own(model: CrossEncoderModel, tiny_cross_encoder: Path) -> None:
+    from sentence_transformers import CrossEncoder
+
+    library = CrossEncoder(str(tiny_cross_encoder), device="cpu", max_length=64)
+    expected = library.predict([(QUERY, p) for p in PASSAGES], show_progress_bar=False)
+    ours = model.score_pairs(QUERY, PASSAGES, max_length=64, max_batch_tokens=256).scores
+    assert ours == pytest.approx([float(e) for e in expected], abs=1e-5)
+
+
+@pytest.mark.parametrize("query", ["short", "long " * 100])
+def test_what_was_cut_is_what_the_tokenizer_cuts(model: CrossEncoderModel, query: str) -> None:
+    pairs = model.score_pairs(query, PASSAGES, max_length=64, max_batch_tokens=4096)
+    tokenizer = model._model.tokenizer
+    for passage, (seen, total) in zip(PASSAGES, pairs.seen, strict=True):
+        encoded = tokenizer(query, passage, truncation=True, max_length=64)
+        assert seen == encoded.sequence_ids().count(1)
+        assert total == len(tokenizer(passage, add_special_tokens=False)["input_ids"])
+
+
+def test_every_batch_is_observed_with_its_tokens(tiny_cross_encoder: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    model = CrossEncoderModel("m", device="cpu", on_batch=lambda *batch: seen.append(batch))
+    model.reference = str(tiny_cross_encoder)
+    model.ensure_loaded()
+    seen.clear()
+    pairs = model.score_pairs(QUERY, PASSAGES, max_length=64, max_batch_tokens=128)
+    assert sum(items for _, items, _ in seen) == len(PASSAGES)
+    assert sum(tokens for _, _, tokens in seen) == pairs.tokens
+    assert len(seen) > 1
+
+
+def test_it_stops_between_batches_when_nobody_waits(model: CrossEncoderModel) -> None:
+    answers = iter([False, True])
+    with pytest.raises(AbandonedError):
+        model.score_pairs(QUERY, PASSAGES, max_length=64, max_batch_tokens=64, stop=lambda: next(answers))
+
+
+def test_a_model_with_several_outputs_is_refused(tiny_cross_encoder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from transformers import BertConfig, BertForSequenceClassification
+
+    shutil.copytree(tiny_cross_encoder, tmp_path, dirs_exist_ok=True)
+    config = BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, num_labels=3)
+    BertForSequenceClassification(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelLoadError, match="3 outputs, expected 1"):
+        CrossEncoderModel(str(tmp_path), device="cpu").ensure_loaded()
+
+
+async def test_a_path_that_does_not_exist_is_named_and_stays_a_problem() -> None:
+    model = CrossEncoderModel("./no/such/folder")
+    for _ in range(2):
+        with pytest.raises(ModelLoadError, match="no/such/folder"):
+            await model.warm_up()
+    assert not model.status.ready
+    assert "no/such/folder" in model.status.problem
+    await model.aclose()
+
+
+async def test_a_folder_without_a_model_is_explained(tmp_path: Path) -> None:
+    model = CrossEncoderModel(str(tmp_path))
+    with pytest.raises(ModelLoadError, match="expected"):
+        await model.warm_up()
+    await model.aclose()
