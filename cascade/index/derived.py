@@ -15,7 +15,7 @@ import structlog
 from cascade.index.durable import new_folder, remove_folder, sweep
 from cascade.index.info import IndexInfo
 from cascade.index.lexical import PARAMETERS, Lexical
-from cascade.index.snapshot import Snapshot
+from cascade.index.snapshot import Snapshot, passages_of
 from cascade.index.table import Table
 from cascade.index.vectors import FLAT_LIMIT, VectorSearch
 
@@ -82,12 +82,15 @@ class Derived:
         texts = texts.cast(pa.schema([pa.field(name, pa.large_string()) for name in texts.column_names]))
         with pa.OSFile(str(folder / "documents.arrow"), "wb") as sink, pa.ipc.new_file(sink, texts.schema) as writer:
             writer.write_table(texts, max_chunksize=_ROWS_PER_BATCH)
-        titles, bodies = texts["title"].to_pylist(), texts["text"].to_pylist()
-        passages = [f"{title}\n{text}" if title else text for title, text in zip(titles, bodies, strict=True)]
-        Lexical.build(passages, folder / "lexical")
+        doc_ids: list[str] = texts["id"].to_pylist()
+        passages = passages_of(texts)
+        if before is not None and not before.folder.is_dir():
+            before = None  # another process has written several versions since
+        known = before.unchanged(doc_ids, passages) if before else np.full(len(passages), -1, dtype=np.int64)
+        Lexical.build(passages, folder / "lexical", before.lexical if before else None, known)
         vectors = _matrix(rows["vector"], table.dimensions)
         predecessor = before.predecessor if before else None
-        VectorSearch.build(vectors, texts["id"].to_pylist(), folder / "vectors", predecessor, self._flat_limit)
+        VectorSearch.build(vectors, doc_ids, folder / "vectors", predecessor, self._flat_limit)
         manifest = {
             "format": _FORMAT,
             "commit": table.commit_id,

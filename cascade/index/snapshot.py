@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cascade.filters import Filter
 from cascade.index.columns import Columns
 from cascade.index.info import IndexInfo, Vectors
@@ -32,15 +34,15 @@ class Snapshot:
         self, info: IndexInfo, folder: Path, documents: pa.Table, lexical: Lexical, vectors: VectorSearch
     ) -> None:
         self.info = info
-        self._folder = folder
+        self.folder = folder
         self._documents = documents
         self._doc_ids: list[str] = documents["id"].to_pylist()
-        self._lexical = lexical
+        self.lexical = lexical
         self._vectors = vectors
 
     def bm25(self, query: str, depth: int, where: Filter | None) -> list[tuple[str, float]]:
         """The best `depth` documents that meet `where` and share a term with `query`; scores are above zero."""
-        return self._named(*self._lexical.search(query, depth, self._allowed(where)))
+        return self._named(*self.lexical.search(query, depth, self._allowed(where)))
 
     def dense(self, vector: Vectors, depth: int, where: Filter | None) -> list[tuple[str, float]]:
         """The best `depth` documents that meet `where`, by inner product of their vectors with `vector` (d,)."""
@@ -57,15 +59,21 @@ class Snapshot:
 
     def vectors(self, doc_ids: Sequence[str]) -> Vectors:
         """The vectors of documents that are here, float32 (n, d)."""
-        import numpy as np
-
         rows = [row for doc_id in doc_ids if (row := self._row(doc_id)) is not None]
         return self._vectors.vectors(np.array(rows, dtype=np.int64))
 
     @property
     def predecessor(self) -> Predecessor:
         """What the next version may reuse."""
-        return Predecessor(self._vectors, self._doc_ids, self._folder / "vectors")
+        return Predecessor(self._vectors, self._doc_ids, self.folder / "vectors")
+
+    def unchanged(self, doc_ids: Sequence[str], passages: Sequence[str]) -> Rows:
+        """For every document the row that has its id and its passage here, or -1; int64 (n,)."""
+        here = {doc_id: row for row, doc_id in enumerate(self._doc_ids)}
+        old = passages_of(self._documents)
+        rows = [here.get(doc_id, -1) for doc_id in doc_ids]
+        same = [row >= 0 and old[row] == passage for row, passage in zip(rows, passages, strict=True)]
+        return np.where(same, rows, -1).astype(np.int64)
 
     @cached_property
     def _columns(self) -> Columns:
@@ -84,3 +92,9 @@ class Snapshot:
     def _document(self, row: int) -> Document:
         doc_id, title, text, metadata = (column[row].as_py() for column in self._documents.columns)
         return Document(doc_id, text, title, json.loads(metadata))
+
+
+def passages_of(documents: pa.Table) -> list[str]:
+    """What is indexed of every row of `documents`: as `Document.passage`."""
+    titles, texts = documents["title"].to_pylist(), documents["text"].to_pylist()
+    return [f"{title}\n{text}" if title else text for title, text in zip(titles, texts, strict=True)]

@@ -8,7 +8,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cascade.errors import AlreadyExistsError, CorruptIndexError, InvalidInputError, NotFoundError, Violation
+from cascade.errors import (
+    AlreadyExistsError,
+    CorruptIndexError,
+    IndexBusyError,
+    InvalidInputError,
+    NotFoundError,
+    Violation,
+)
 from cascade.index.durable import new_folder, remove_folder, sweep
 from cascade.index.index import TABLE, Index
 from cascade.index.info import DocumentEncoder, IndexInfo
@@ -93,7 +100,7 @@ class IndexStore:
     def _info(self, name: str) -> IndexInfo:
         try:
             return self.open(name).info
-        except (CorruptIndexError, NotFoundError) as error:
+        except (CorruptIndexError, IndexBusyError, NotFoundError) as error:
             return IndexInfo(name, 0, 0, "", 0, "", 0.0, datetime.fromtimestamp(0, UTC), problem=str(error))
 
     def _read(self, name: str) -> Index:

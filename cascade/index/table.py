@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FORMAT = "1"
 _ROWS_PER_FRAGMENT = 65_536
 _MAX_FRAGMENTS = 16
-_KEEP_VERSIONS_FOR = timedelta(minutes=10)
+_KEEP_VERSIONS = 8  # for a process that opened one and is about to read its files
 
 
 class Table:
@@ -113,11 +113,11 @@ class Table:
         )
 
     def tidy(self) -> None:
-        """Merge small fragments when there are many, and drop versions nobody has read for minutes."""
+        """Merge small fragments when there are many, and drop old versions and what killed changes left."""
         if len(self._dataset.get_fragments()) > _MAX_FRAGMENTS:
             self._dataset.optimize.compact_files(target_rows_per_fragment=_ROWS_PER_FRAGMENT, num_threads=1)
             self._synced = sync_tree(self._path, self._synced)
-        self._dataset.cleanup_old_versions(older_than=_KEEP_VERSIONS_FOR, delete_unverified=True)
+        self._dataset.cleanup_old_versions(retain_versions=_KEEP_VERSIONS, delete_unverified=True)
 
     def _commit(self, merge: Any, rows: pa.Table) -> None:
         import lance
