@@ -44,15 +44,17 @@ def eval_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure every stage of a cascade on a judged collection, with intervals and paired tests."""
+    from cascade_server import logs
     from rich.console import Console
 
     from cascade.evaluate import collection as collections
     from cascade.evaluate import report as reports
     from cascade.evaluate import runs as run_files
     from cascade.evaluate.collection_index import index_name
-    from cascade.evaluate.tables import stages_table
+    from cascade.evaluate.tables import cost_table, quality_table
     from cascade.evaluate.through_server import Setup
 
+    logs.configure("console", "warning")
     is_file = Path(cascade).suffix in (".yaml", ".yml")
     if target is not None and (is_file or cascades is not None or data_dir is not None):
         raise typer.BadParameter(
@@ -82,7 +84,7 @@ def eval_command(
         typer.echo(json.dumps(reports.to_json(report)))
         return
     console = Console()
-    console.print(stages_table(report))
+    console.print(quality_table(report), cost_table(report))
     for note in report.notes:
         console.print(f"note: {note}")
     if report.degraded_queries or report.unanswered_queries:

@@ -13,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from cascade_client import Ranked
+    from cascade_server import logs
     from cascade_server.settings import Settings
     from rich.console import Console
 
@@ -37,6 +38,7 @@ def quickstart_command(
 
     from cascade.evaluate.serving import known_cascade, settings_here
 
+    logs.configure("console", "warning")
     settings = settings_here(port=port, metrics_port=0, data_dir=data_dir)
     known_cascade(settings, TENANT, cascade)
     try:
@@ -123,14 +125,14 @@ async def _ask_showcase(served: Served, cascade: str, index: str, console: Conso
 
 async def _evaluate(served: Served, cascade: str, index: str, collection: Collection, console: Console) -> Report:
     from cascade.evaluate.progress import count
-    from cascade.evaluate.tables import stages_table
+    from cascade.evaluate.tables import cost_table, quality_table
     from cascade.evaluate.through_server import Setup, evaluate
 
     setup = Setup(cascade=cascade, index=index)
     with count(f"asking {len(collection.queries)} judged queries", len(collection.queries)) as answered:
         report, _ = await evaluate(served.client, collection, setup, answered=answered)
     console.print()
-    console.print(stages_table(report))
+    console.print(quality_table(report), cost_table(report))
     for note in report.notes:
         console.print(f"note: {note}")
     return report

@@ -88,6 +88,7 @@ def _index(
             index = store.open(name)
         _check_encoder(name, index.info.encoder, encoder)
         index.upsert(documents, progress=progress)
+        progress(len(documents), len(documents))  # an index that has them all says nothing
         _check_size(name, index.info.documents, len(documents))
         return Held(index.info.documents, index.info.version)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cascade_client import Ranked
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cascade.evaluate.measures import MEASURES
@@ -10,14 +11,12 @@ from cascade.evaluate.report import Report, StageFigures
 from cascade.evaluate.significance import Interval
 
 
-def stages_table(report: Report) -> Table:
-    """One row per stage: quality with 95 % intervals, what it adds to the stage before, and what it costs."""
+def quality_table(report: Report) -> Table:
+    """One row per stage: every measure with its 95 % interval, and what the stage adds to the one before."""
     title = f"{report.collection} ({report.split}), {report.queries} queries, cascade {report.cascade!r}"
-    table = Table(title=title)
+    table = Table(title=title, box=SIMPLE_HEAD)
     table.add_column("stage")
-    for name in MEASURES:
-        table.add_column(name, justify="right")
-    for name in (f"Δ {MEASURES[0]}", "p", "ceiling", "in", "tokens", "ms", "status"):
+    for name in (*MEASURES, "Δ", "p"):
         table.add_column(name, justify="right")
     for figures in report.stages:
         previous = figures.against_previous
@@ -26,23 +25,39 @@ def stages_table(report: Report) -> Table:
             *(_with_interval(figures.measures[name]) for name in MEASURES),
             f"{previous.delta:+.3f}" if previous else "",
             f"{previous.p:.4f}" if previous else "",
-            f"{figures.recall_ceiling.mean:.3f}",
-            f"{figures.candidates:.0f}",
-            f"{figures.tokens:.0f}",
-            f"{figures.seconds * 1000:.0f}",
-            _statuses(figures),
         )
     table.caption = (
-        "Means with 95 % bootstrap intervals over queries. Δ and p: against the row above, by a paired "
-        "randomisation test. ceiling: recall of the candidates that the stage passes on or reranks. "
-        f"Judged on the first {report.top_k}."
+        f"Means with 95 % bootstrap intervals over queries. Δ and p: of {MEASURES[0]} against the row above, by a "
+        f"paired randomisation test. Measured on the first {report.top_k} of every stage."
     )
+    return table
+
+
+def cost_table(report: Report) -> Table:
+    """One row per stage: how it ended, and its means per query."""
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("stage")
+    table.add_column("kind")
+    table.add_column("status")
+    for name in ("in", "ceiling", "tokens", "ms"):
+        table.add_column(name, justify="right")
+    for figures in report.stages:
+        table.add_row(
+            figures.stage.name,
+            figures.stage.kind,
+            _statuses(figures),
+            f"{figures.candidates:.0f}",
+            f"{figures.recall_ceiling.mean:.3f}",
+            f"{figures.tokens:.0f}" if figures.tokens else "",
+            f"{figures.seconds * 1000:.1f}",
+        )
+    table.caption = "in: candidates. ceiling: recall of those that the stage passes on or reranks, in whatever order."
     return table
 
 
 def answer_table(ranked: Ranked) -> Table:
     """One row per stage: how it ended, what it cost, and the rank that it gave each of the results."""
-    table = Table()
+    table = Table(box=SIMPLE_HEAD)
     table.add_column("stage")
     table.add_column("status")
     for name in ("in → out", "ms", "tokens", *(f"#{result.rank}" for result in ranked.results)):
@@ -61,10 +76,15 @@ def answer_table(ranked: Ranked) -> Table:
 
 
 def _with_interval(value: Interval) -> str:
-    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
+    return f"{value.mean:.3f}\n{_short(value.low)}–{_short(value.high)}"
 
 
 def _statuses(figures: StageFigures) -> str:
     if set(figures.status) == {"completed"}:
         return "completed"
     return ", ".join(f"{count} {status}" for status, count in sorted(figures.status.items()))
+
+
+def _short(value: float) -> str:
+    """Four characters, since the whole row has to fit in 80 columns."""
+    return f"{value:.3f}".removeprefix("0")[:4]

@@ -10,7 +10,7 @@ from cascade.evaluate.collection import Collection
 from cascade.evaluate.measures import MEASURES
 from cascade.evaluate.report import Report, measure, to_json
 from cascade.evaluate.runs import Observation, Stage, StageCost, rebuild
-from cascade.evaluate.tables import stages_table
+from cascade.evaluate.tables import cost_table, quality_table
 from cascade.types import Document
 
 STAGES = (Stage("bm25", "bm25", 10), Stage("fuse", "rrf", 10), Stage("tier", "cross_encoder", 2))
@@ -88,11 +88,14 @@ def test_the_json_has_the_promised_shape() -> None:
     assert found["stages"][0]["against_previous"] is None
 
 
-def test_the_table_shows_every_stage_with_its_interval() -> None:
-    console = Console(width=250, file=io.StringIO())
+def test_the_tables_fit_a_terminal_and_show_every_stage_with_its_interval() -> None:
+    console = Console(width=80, file=io.StringIO())
+    found = report({q: observed("skipped") for q in QUERIES})
     with console.capture() as captured:
-        console.print(stages_table(report({q: observed("skipped") for q in QUERIES})))
+        console.print(quality_table(found), cost_table(found))
     shown = captured.get()
     assert "12 skipped" in shown
-    assert all(stage.name in shown for stage in STAGES)
-    assert "0.542 [0.500, 0.625]" in shown
+    assert shown.count("tier ") == 2
+    assert "0.542" in shown
+    assert ".500–.625" in shown
+    assert "…" not in shown
