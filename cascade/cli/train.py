@@ -34,6 +34,7 @@ def cross_encoder(
     lists_per_collection: Annotated[
         int | None, typer.Option(min=1, help="Use at most this many questions of each --data.")
     ] = None,
+    easy_lists: Annotated[int, typer.Option(min=0, help="Lists with random negatives that come first.")] = 0,
     lists_per_batch: Annotated[int, typer.Option(min=1, help="Questions in a batch.")] = 8,
     learning_rate: Annotated[float, typer.Option(min=0, help="The highest learning rate.")] = 8e-5,
     max_length: Annotated[int, typer.Option(min=16, max=512, help="Tokens of a pair while training.")] = 160,
@@ -45,6 +46,7 @@ def cross_encoder(
     _set_threads(threads)
     recipe = CrossEncoderRecipe(
         max_length=max_length,
+        easy_lists=easy_lists,
         lists_per_batch=lists_per_batch,
         learning_rate=learning_rate,
         lists_per_collection=lists_per_collection,

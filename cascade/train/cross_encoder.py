@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from cascade.errors import InvalidInputError, Violation
-from cascade.train.data import Encode, Similarity, read_collection, read_triples
+from cascade.train.data import Encode, Similarity, Triple, read_collection, read_triples
 from cascade.train.development import DevelopmentSet
 from cascade.train.lists import ListMix, TrainingList, build_lists
 from cascade.weights import resolve_model
@@ -24,13 +26,18 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CrossEncoderRecipe:
-    """Everything that decides what a training run learns; the same recipe and data give the same lists."""
+    """Everything that decides what a training run learns; the same recipe and data give the same lists.
+
+    The first `easy_lists` have random negatives and come from the collection with the shortest passages: a new
+    head sees nothing in hard negatives (its loss stays where it began), and learns to match on these cheaply.
+    """
 
     base: str = "embedded:all-minilm-l6-v2"
     teacher: str = "embedded:all-minilm-l6-v2"
     max_length: int = 160
     teacher_max_length: int = 192
     lists_per_batch: int = 8
+    easy_lists: int = 0
     learning_rate: float = 8e-5
     warmup_share: float = 0.05
     lists_per_collection: int | None = None
@@ -39,6 +46,7 @@ class CrossEncoderRecipe:
     seed: int = 13
     checkpoint_steps: int = 100
     mix: ListMix = field(default_factory=ListMix)
+    easy_mix: ListMix = field(default_factory=lambda: ListMix(nearest=0, overlapping=0, random=3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ def train_cross_encoder(
     from transformers import set_seed
 
     from cascade.train.list_loss import SoftListLoss
+    from cascade.train.order import in_given_order
     from cascade.train.progress import RerankingEvaluator, StepLog
 
     checkpoints = out / "checkpoints"
@@ -106,6 +115,7 @@ def train_cross_encoder(
         logging_steps=10,
         use_cpu=True,
         dataloader_pin_memory=False,
+        batch_sampler=in_given_order,
         seed=recipe.seed,
         data_seed=recipe.seed,
         report_to="none",
@@ -126,19 +136,26 @@ def train_cross_encoder(
 
 
 def prepare_lists(data: Sequence[Path], out: Path, recipe: CrossEncoderRecipe) -> list[TrainingList]:
-    """The training lists of every folder, with the bi-encoder's vectors kept in `out`/embeddings."""
+    """The lists in the order of training, with the bi-encoder's vectors kept in `out`/embeddings."""
     encode = _encode(recipe)
+    draw = random.Random(recipe.seed)
+    easy: list[TrainingList] = []
     lists: list[TrainingList] = []
+    shortest = math.inf
     for folder in data:
         collection = read_collection(folder)
         triples = read_triples(folder, collection)
+        chosen = _spread(triples, recipe.lists_per_collection or len(triples))
         similarity = Similarity.of(collection, encode, out / "embeddings")
-        mine = build_lists(collection, triples, similarity, recipe.mix, recipe.seed)
-        if recipe.lists_per_collection is not None:
-            mine = _spread(mine, recipe.lists_per_collection)
-        _log.info("training_lists_ready", collection=collection.name, lists=len(mine), triples=len(triples))
-        lists.extend(mine)
-    return lists
+        lists.extend(build_lists(collection, chosen, similarity, recipe.mix, recipe.seed))
+        _log.info("training_lists_ready", collection=collection.name, lists=len(chosen), triples=len(triples))
+        length = sum(map(len, collection.texts.values())) / len(collection.texts)
+        if length < shortest and recipe.easy_lists:
+            shortest = length
+            first = draw.sample(triples, min(recipe.easy_lists, len(triples)))
+            easy = build_lists(collection, first, similarity, recipe.easy_mix, recipe.seed)
+    draw.shuffle(lists)
+    return easy + lists
 
 
 def untrained_cross_encoder(recipe: CrossEncoderRecipe) -> CrossEncoder:
@@ -177,10 +194,10 @@ def _encode(recipe: CrossEncoderRecipe) -> Encode:
     return encode
 
 
-def _spread(lists: list[TrainingList], limit: int) -> list[TrainingList]:
-    """At most `limit` lists, taken at even distances, so that every part of the collection is in."""
-    step = max(1.0, len(lists) / limit)
-    return [lists[int(index * step)] for index in range(min(limit, len(lists)))]
+def _spread(triples: Sequence[Triple], limit: int) -> list[Triple]:
+    """At most `limit` triples, taken at even distances, so that every part of the collection is in."""
+    step = max(1.0, len(triples) / limit)
+    return [triples[int(index * step)] for index in range(min(limit, len(triples)))]
 
 
 def _dataset(lists: Sequence[TrainingList]) -> Any:

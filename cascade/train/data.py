@@ -87,6 +87,7 @@ class Similarity:
 
     query_rows: Mapping[str, int]
     doc_rows: Mapping[str, int]
+    doc_ids: Sequence[str]
     queries: NDArray[np.float32]
     documents: NDArray[np.float32]
 
@@ -96,6 +97,7 @@ class Similarity:
         return Similarity(
             {query_id: row for row, query_id in enumerate(collection.queries)},
             {doc_id: row for row, doc_id in enumerate(collection.texts)},
+            list(collection.texts),
             _vectors(
                 list(collection.queries.values()), encode, cache and cache / f"{collection.name}.queries.npy"
             ),
@@ -116,13 +118,14 @@ class Similarity:
         A document nearer than `ceiling` times the best positive is left out: so near, it often answers too
         (positive-aware mining, Moreira et al. 2024, "NV-Retriever").
         """
-        doc_ids = list(self.doc_rows)
         row = self.documents @ self.queries[self.query_rows[triple.query_id]]
         positives = [self.doc_rows[doc_id] for doc_id in triple.positive_ids]
         allowed = row < ceiling * row[positives].max()
         allowed[positives] = False
-        nearest = np.argsort(-np.where(allowed, row, -np.inf), kind="stable")[:depth]
-        return tuple(doc_ids[index] for index in nearest if allowed[index])
+        eligible = np.flatnonzero(allowed)
+        if len(eligible) > depth:
+            eligible = eligible[np.argpartition(-row[eligible], depth)[:depth]]
+        return tuple(self.doc_ids[index] for index in eligible[np.argsort(-row[eligible], kind="stable")])
 
 
 def mine_negatives(
