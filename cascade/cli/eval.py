@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cascade.cli.options import AsJson, Tenant, read_settings
+from cascade.cli.output import print_json
 
 if TYPE_CHECKING:
     from cascade_client import AsyncClient
@@ -25,7 +27,7 @@ def eval_command(
         str, typer.Option(help="A cascade of the server, or the path of a cascade file.", show_default=False)
     ],
     split: Annotated[str, typer.Option(help="Which judgments: the file qrels/SPLIT.tsv.")] = "test",
-    tenant: Annotated[str, typer.Option(help="The tenant to ask as.")] = "default",
+    tenant: Tenant = "default",
     target: Annotated[
         str | None, typer.Option(help="HOST:PORT of a server; without it, one is started in this process.")
     ] = None,
@@ -41,7 +43,7 @@ def eval_command(
         Path | None, typer.Option(help="Folder with TENANT/NAME.yaml for the server in this process.")
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of indexes for the server in this process.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure every stage of a cascade on a judged collection, with intervals and paired tests."""
     from cascade_server import logs
@@ -81,7 +83,7 @@ def eval_command(
     if runs is not None:
         run_files.write(found, runs, setup.cascade)
     if as_json:
-        typer.echo(json.dumps(reports.to_json(report)))
+        print_json(reports.to_json(report))
         return
     console = Console()
     console.print(quality_table(report), cost_table(report))
@@ -116,9 +118,10 @@ async def _in_process(
     from cascade.config import load
     from cascade.evaluate.collection_index import index_on_disk
     from cascade.evaluate.progress import bar
-    from cascade.evaluate.serving import encoder_of, known_cascade, serving, settings_here
+    from cascade.evaluate.serving import encoder_of, known_cascade, serving
 
-    settings = settings_here(cascades_dir=cascades, data_dir=data_dir)
+    settings = read_settings(host="127.0.0.1", port=0, cascades_dir=cascades, data_dir=data_dir)
+    settings = settings.model_copy(update={"metrics_port": None})
     config = known_cascade(settings, tenant, setup.cascade) if file is None else load(file)
     with bar(f"indexing {collection.name}") as progress:
         await index_on_disk(

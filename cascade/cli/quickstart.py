@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import platform
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cascade.cli import shapes
+from cascade.cli.options import AsJson, read_settings
+from cascade.cli.output import print_json
+
 if TYPE_CHECKING:
     from cascade_client import Ranked
-    from cascade_server import logs
     from cascade_server.settings import Settings
     from rich.console import Console
 
@@ -31,15 +33,16 @@ def quickstart_command(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the server; 0 takes a free one.")] = 0,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of indexes.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the server running until Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Index Python's documentation, serve it, ask questions, and measure every stage on judged ones."""
+    from cascade_server import logs
     from rich.console import Console
 
-    from cascade.evaluate.serving import known_cascade, settings_here
+    from cascade.evaluate.serving import known_cascade
 
     logs.configure("console", "warning")
-    settings = settings_here(port=port, metrics_port=0, data_dir=data_dir)
+    settings = read_settings(host="127.0.0.1", port=port, metrics_port=0, data_dir=data_dir)
     known_cascade(settings, TENANT, cascade)
     try:
         asyncio.run(_run(settings, cascade, keep=keep, as_json=as_json, console=Console(stderr=as_json)))
@@ -59,7 +62,7 @@ async def _run(settings: Settings, cascade: str, *, keep: bool, as_json: bool, c
         answers = await _ask_showcase(served, cascade, index, console)
         report = await _evaluate(served, cascade, index, collection, console)
         if as_json:
-            typer.echo(json.dumps(_to_json(held, answers, report)))
+            print_json(_to_json(held, answers, report))
         if keep:
             _say_how_to_call(served, cascade, index, console)
             await asyncio.Event().wait()
@@ -143,21 +146,9 @@ def _to_json(held: Held, answers: list[tuple[str, Ranked]], report: Report) -> d
 
     return {
         "index": asdict(held),
-        "queries": [{"query": query, **_answer_json(ranked)} for query, ranked in answers],
+        "queries": [shapes.answer(query, ranked, text=True, explain=True) for query, ranked in answers],
         "eval": to_json(report),
     }
-
-
-def _answer_json(ranked: Ranked) -> dict[str, Any]:
-    results = [
-        {**asdict(result), "stages": {place.stage: place.rank for place in result.stages}} for result in ranked.results
-    ]
-    trace = []
-    for stage in ranked.trace:
-        facts = asdict(stage)
-        facts["queue_seconds"], facts["run_seconds"] = facts.pop("queue_time"), facts.pop("run_time")
-        trace.append(facts)
-    return {"results": results, "trace": trace, "degraded": ranked.degraded}
 
 
 def _say_how_to_call(served: Served, cascade: str, index: str, console: Console) -> None:

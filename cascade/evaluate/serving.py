@@ -1,11 +1,10 @@
-"""Runs a server in this process for as long as it is measured: real gRPC over the loopback interface."""
+"""Runs a server in this process for as long as it is measured: real gRPC over a real socket."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from cascade_client import AsyncClient
 from cascade_server.app import Server
@@ -30,19 +29,6 @@ def known_cascade(settings: Settings, tenant: str, name: str) -> CascadeConfig:
 def encoder_of(config: CascadeConfig) -> str:
     """The encoder that an index must have for the cascade's dense retriever, empty without one."""
     return next((r.model for r in config.retrieve if isinstance(r, DenseConfig)), "")
-
-
-def settings_here(
-    *,
-    port: int = 0,
-    metrics_port: int | None = None,
-    cascades_dir: Path | None = None,
-    data_dir: Path | None = None,
-) -> Settings:
-    """A server's settings from the environment, but on the loopback interface only, quiet, and with what is given."""
-    settings = Settings(host="127.0.0.1", port=port, metrics_port=metrics_port, log_level="error")
-    folders = {"cascades_dir": cascades_dir, "data_dir": data_dir}
-    return settings.model_copy(update={name: folder for name, folder in folders.items() if folder is not None})
 
 
 @dataclass(frozen=True, slots=True)
