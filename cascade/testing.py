@@ -1,16 +1,19 @@
-"""What tests of stages need: a clock that is told the time, and conformance classes that stage authors inherit."""
+"""What tests need: a clock that is told the time, an encoder without weights, and conformance classes to inherit."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from cascade.budget import Budget
-from cascade.stages import Fuser, Reranker, Retriever
+from cascade.stages import Fuser, Reranker, Retriever, Usage
 from cascade.types import Candidate, Query, Ranking
 
 
@@ -26,6 +29,32 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass."""
         self.now += seconds
+
+
+class HashedWords:
+    """A bi-encoder without weights: a vector counts a text's words by their hash; unit length."""
+
+    def __init__(self, dimensions: int = 64) -> None:
+        self.reference = "hashed-words"
+        self.dimensions = dimensions
+        self.encoded: list[str] = []
+
+    def encode_documents(self, passages: Sequence[str]) -> npt.NDArray[np.float32]:
+        """float32 vectors (n, dimensions); what was asked for is in `encoded`."""
+        self.encoded.extend(passages)
+        return np.stack([self._vector(passage) for passage in passages])
+
+    async def encode_query(self, text: str, *, budget: Budget) -> tuple[npt.NDArray[np.float32], Usage]:
+        """A float32 vector (dimensions,)."""
+        if budget.expired:
+            raise TimeoutError("the budget was spent before the query was encoded")
+        return self._vector(text), Usage(tokens=len(text.split()))
+
+    def _vector(self, text: str) -> npt.NDArray[np.float32]:
+        vector = np.full(self.dimensions, 1e-3, dtype=np.float32)
+        for word in text.lower().split():
+            vector[zlib.crc32(word.encode()) % self.dimensions] += 1.0
+        return vector / np.float32(np.linalg.norm(vector))
 
 
 def candidates_of(texts: Sequence[str]) -> list[Candidate]:
