@@ -80,8 +80,8 @@ def upsert(index: str) -> Call[Change]:
     return _index("UpsertDocuments", request, decode.upserted)
 
 
-def delete(index: str, doc_ids: Sequence[str]) -> Call[Change]:
-    """Delete documents."""
+def delete_request(index: str, doc_ids: Sequence[str]) -> index_pb2.DeleteDocumentsRequest:
+    """The request to delete documents. Raises InvalidArgumentError for values that it cannot hold."""
     request = index_pb2.DeleteDocumentsRequest()
     encode.assign(request, index=index)
     if isinstance(doc_ids, str):
@@ -89,7 +89,12 @@ def delete(index: str, doc_ids: Sequence[str]) -> Call[Change]:
     for position, doc_id in enumerate(doc_ids):
         with encode.fits(f"doc_ids[{position}]"):
             request.doc_ids.append(doc_id)
-    return _index("DeleteDocuments", request, decode.deleted)
+    return request
+
+
+def delete(index: str, doc_ids: Sequence[str]) -> Call[Change]:
+    """Delete documents."""
+    return _index("DeleteDocuments", delete_request(index, doc_ids), decode.deleted)
 
 
 def get_index(name: str) -> Call[IndexInfo]:

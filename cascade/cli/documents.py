@@ -1,0 +1,112 @@
+"""Reads documents from JSON lines, in BEIR's form or with doc_id, and names every line that is not one."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from cascade.errors import Violation
+from cascade.types import Document, MetadataValue
+
+STDIN = Path("-")
+_KEYS = {"_id", "doc_id", "text", "title", "metadata"}
+
+
+def read(paths: Iterable[Path]) -> tuple[list[Document], list[Violation]]:
+    """All documents of `paths` ("-" is standard input), and every line that is none, by FILE:LINE.
+
+    A line is an object with `_id` or `doc_id`, `text`, and maybe `title`; whatever else it holds, or holds under
+    `metadata`, is metadata, where null counts as absent. Blank lines are left out.
+    """
+    documents: list[Document] = []
+    problems: list[Violation] = []
+    seen: dict[str, str] = {}
+    for place, line in _lines(paths):
+        try:
+            document = _document(line)
+            if document.doc_id in seen:
+                raise ValueError(f"the id {document.doc_id!r} is already that of {seen[document.doc_id]}")
+        except ValueError as error:
+            problems.append(Violation(place, str(error)))
+        else:
+            seen[document.doc_id] = place
+            documents.append(document)
+    return documents, problems
+
+
+def _lines(paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
+    for path in paths:
+        name = "<stdin>" if path == STDIN else str(path)
+        with _open(path) as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield f"{name}:{number}", line
+
+
+def _open(path: Path) -> Any:
+    stdin: BinaryIO = sys.stdin.buffer
+    return nullcontext(stdin) if path == STDIN else path.open("rb")
+
+
+def _document(line: bytes) -> Document:
+    """Raises ValueError that says what was found and what was expected."""
+    try:
+        found = json.loads(line.decode("utf-8"), parse_constant=_not_finite)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not valid UTF-8: {error.reason} at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not valid JSON: {error.msg} at column {error.colno}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"found {_kind(found)}, expected an object with _id or doc_id, and text")
+    doc_id = found.get("_id", found.get("doc_id"))
+    if "_id" in found and "doc_id" in found and found["doc_id"] != doc_id:
+        raise ValueError("found both _id and doc_id, and they differ; keep one")
+    if not isinstance(doc_id, str | int) or isinstance(doc_id, bool) or doc_id == "":
+        raise ValueError(f"found {_kind(doc_id)} as the id, expected a text that is not empty under _id or doc_id")
+    text, title = _text(found, "text"), _text(found, "title")
+    if not (text.strip() or title.strip()):
+        raise ValueError("has neither text nor title, expected at least one")
+    metadata = found.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise ValueError(f"found {_kind(metadata)} as metadata, expected an object")
+    others = {key: value for key, value in found.items() if key not in _KEYS}
+    return Document(str(doc_id), text, title, _metadata({**others, **metadata}))
+
+
+def _text(found: dict[str, Any], key: str) -> str:
+    value = found.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"found {_kind(value)} as {key}, expected a text")
+    return value
+
+
+def _metadata(found: dict[str, Any]) -> dict[str, MetadataValue]:
+    metadata: dict[str, MetadataValue] = {}
+    for key, value in found.items():
+        if _storable(value):
+            metadata[key] = value
+        elif value is not None:
+            raise ValueError(f"metadata {key!r} is {_kind(value)}, expected a text, a boolean, or a number of 64 bits")
+    return metadata
+
+
+def _storable(value: object) -> bool:
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return isinstance(value, str) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _not_finite(name: str) -> float:
+    raise ValueError(f"found {name}, expected a finite number")
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "an array", str: "an empty text", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), f"the number {value}")

@@ -1,0 +1,229 @@
+"""`cascade index`: keeps the documents of indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cascade.cli.options import DEFAULT_TARGET, AsJson, DataDir, Local, Target, Tenant, settings_for
+
+if TYPE_CHECKING:
+    from cascade_client import Change, Client
+
+    from cascade.cli.local import LocalIndexes
+    from cascade.types import Document
+
+app = typer.Typer(no_args_is_help=True, help="Keep the documents of indexes.")
+
+Name = Annotated[str, typer.Argument(help="The index.", show_default=False)]
+
+
+@app.command()
+def create(
+    name: Name,
+    encoder: Annotated[
+        str, typer.Option(help="The bi-encoder of its vectors: an embedded name, a path or a hub id.")
+    ] = "",
+    tenant: Tenant = "default",
+    target: Target = DEFAULT_TARGET,
+    local: Local = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create an empty index."""
+    from cascade.cli import output, shapes
+
+    with _indexes(target, tenant, local, data_dir) as indexes:
+        made = indexes.create_index(name, encoder)
+    if as_json:
+        output.print_json(shapes.index(made))
+    else:
+        output.print_index(made)
+
+
+@app.command()
+def add(
+    name: Name,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            exists=True,
+            allow_dash=True,
+            dir_okay=False,
+            show_default=False,
+            help="JSON lines with _id or doc_id, text, maybe title, and metadata; - is standard input.",
+        ),
+    ],
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out lines that are no documents, and count them.")
+    ] = False,
+    create_: Annotated[bool, typer.Option("--create", help="Create the index if it is not there.")] = False,
+    tenant: Tenant = "default",
+    target: Target = DEFAULT_TARGET,
+    local: Local = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add documents, and replace those whose id is there, as one change: all of them or none."""
+    from cascade.cli import documents, output, shapes
+    from cascade.errors import InvalidInputError
+
+    found, problems = documents.read(files)
+    if problems and not skip_bad:
+        raise InvalidInputError(problems)
+    for problem in problems:
+        typer.echo(f"left out {problem.field}: {problem.message}", err=True)
+    with _indexes(target, tenant, local, data_dir) as indexes:
+        if create_:
+            _create_unless_there(indexes, name)
+        change = _upsert(indexes, name, found)
+    if as_json:
+        output.print_json({**shapes.change(change), "skipped": len(problems)})
+        return
+    left_out = f", {len(problems)} lines left out" if problems else ""
+    typer.echo(f"{change.added:,} added, {change.replaced:,} replaced{left_out}; {_now(change)}")
+
+
+@app.command()
+def delete(
+    name: Name,
+    doc_ids: Annotated[list[str], typer.Argument(metavar="DOC_ID...", help="The documents.", show_default=False)],
+    tenant: Tenant = "default",
+    target: Target = DEFAULT_TARGET,
+    local: Local = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete documents as one change; ids that are not there are counted out."""
+    from cascade.cli import output, shapes
+
+    with _indexes(target, tenant, local, data_dir) as indexes:
+        change = indexes.delete(name, doc_ids)
+    if as_json:
+        output.print_json(shapes.change(change))
+    else:
+        typer.echo(f"{change.deleted:,} of {len(set(doc_ids)):,} deleted; {_now(change)}")
+
+
+@app.command()
+def show(
+    name: Name,
+    tenant: Tenant = "default",
+    target: Target = DEFAULT_TARGET,
+    local: Local = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Describe one index."""
+    from cascade.cli import output, shapes
+
+    with _indexes(target, tenant, local, data_dir) as indexes:
+        info = indexes.get_index(name)
+    if as_json:
+        output.print_json(shapes.index(info))
+    else:
+        output.print_index(info)
+
+
+@app.command("list")
+def list_(
+    tenant: Tenant = "default",
+    target: Target = DEFAULT_TARGET,
+    local: Local = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Describe all indexes of a tenant; one that cannot be read is listed with its problem."""
+    from cascade.cli import output, shapes
+
+    with _indexes(target, tenant, local, data_dir) as indexes:
+        found = indexes.list_indexes()
+    if as_json:
+        output.print_json({"indexes": [shapes.index(info) for info in found]})
+    else:
+        output.print_indexes(found)
+
+
+@app.command()
+def drop(
+    name: Name,
+    tenant: Tenant = "default",
+    target: Target = DEFAULT_TARGET,
+    local: Local = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete an index and all its documents."""
+    from cascade.cli import output
+
+    with _indexes(target, tenant, local, data_dir) as indexes:
+        indexes.drop_index(name)
+    if as_json:
+        output.print_json({"dropped": name})
+    else:
+        typer.echo(f"index {name} is gone")
+
+
+@contextmanager
+def _indexes(target: str, tenant: str, local: bool, data_dir: Path | None) -> Iterator[Client | LocalIndexes]:
+    """A server's indexes, or those of the data folder."""
+    settings = settings_for(local, data_dir)
+    found: Client | LocalIndexes
+    if settings is None:
+        from cascade_client import Client
+
+        found = Client(target, tenant=tenant)
+    else:
+        from cascade.cli.local import LocalIndexes
+
+        found = LocalIndexes(settings, tenant)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def _create_unless_there(indexes: Client | LocalIndexes, name: str) -> None:
+    from cascade_client import errors
+
+    from cascade.errors import AlreadyExistsError
+
+    try:
+        indexes.create_index(name)
+    except (errors.AlreadyExistsError, AlreadyExistsError):
+        return
+
+
+def _upsert(indexes: Client | LocalIndexes, name: str, found: list[Document]) -> Change:
+    """Upsert with a progress bar on standard error: documents encoded here, or sent to the server."""
+    from cascade_client import Client
+    from cascade_client import Document as ClientDocument
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    documents = [ClientDocument(d.doc_id, d.text, d.title, d.metadata) for d in found]
+    columns: tuple[Any, ...] = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
+        remote = isinstance(indexes, Client)
+        task = progress.add_task("sending" if remote else "encoding", total=len(documents))
+        if not isinstance(indexes, Client):
+            return indexes.upsert(
+                name, documents, progress=lambda done, total: progress.update(task, completed=done, total=total)
+            )
+
+        def sent(count: int) -> None:
+            progress.update(task, completed=count)
+            if count == len(documents):
+                progress.update(task, description="the server is encoding", total=None)
+
+        return indexes.upsert(name, documents, progress=sent)
+
+
+def _now(change: Change) -> str:
+    info = change.index
+    return f"index {info.name} holds {info.documents:,} documents, version {info.version}"

@@ -1,0 +1,140 @@
+"""Prints values: JSON for programs, tables for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from cascade_client import IndexInfo, Ranked, ServerInfo
+    from rich.console import Console
+    from rich.table import Table
+
+_TEXT_CHARS = 240
+
+
+def print_json(value: Any, *, line: bool = False) -> None:
+    """One JSON value on standard output, on a single line if it is one of several."""
+    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=None if line else 2))
+
+
+def print_answer(ranked: Ranked, *, text: bool, explain: bool) -> None:
+    """The results, the trace, and why the answer is degraded if it is."""
+    console = _console()
+    stages = [stage.stage for stage in ranked.trace] if explain else []
+    results = table("rank", "doc_id", "score", "scored by", *stages, *(["text"] if text else []), numbers=(0, 2))
+    for r in ranked.results:
+        places = {place.stage: f"{place.rank}  ({place.score:.4g})" for place in r.stages}
+        cells = [str(r.rank), r.doc_id, f"{r.score:.4g}", r.scored_by, *(places.get(stage, "-") for stage in stages)]
+        results.add_row(*cells, *([_excerpt(r.title, r.text)] if text else []))
+    console.print(results)
+    trace = table("stage", "kind", "status", "in → out", "queue", "run", "tokens", "reason", numbers=(4, 5, 6))
+    for t in ranked.trace:
+        trace.add_row(
+            t.stage,
+            t.kind,
+            t.status.value,
+            f"{t.candidates_in} → {t.candidates_out}",
+            milliseconds(t.queue_time),
+            milliseconds(t.run_time),
+            str(t.tokens or ""),
+            t.reason,
+        )
+    console.print(trace)
+    for t in ranked.trace:
+        if t.reason:
+            why = f"degraded: {t.stage} {t.status.value.replace('_', ' ')} ({t.reason}): {t.detail}"
+            console.print(why, style="yellow", soft_wrap=True)
+    cut = {truncation.doc_id for truncation in ranked.truncations}
+    if cut:
+        console.print(f"{len(cut)} documents were read only in part; --json lists them")
+    made = ranked.provenance
+    version = f", index version {made.index_version}" if made.index_version else ""
+    console.print(f"cascade {made.cascade} ({made.config_hash}){version}", style="dim")
+
+
+def print_index(info: IndexInfo) -> None:
+    """All about one index."""
+    found = table("index", info.name)
+    found.add_row("documents", f"{info.documents:,}")
+    found.add_row("version", str(info.version))
+    found.add_row("encoder", info.encoder)
+    found.add_row("vectors", _vectors(info))
+    found.add_row("updated", f"{info.updated_at:%Y-%m-%d %H:%M:%S} UTC")
+    print_table(found)
+
+
+def print_indexes(indexes: Iterable[IndexInfo]) -> None:
+    """One line for each index, and the problems of those that cannot be read."""
+    indexes = tuple(indexes)
+    found = table("index", "documents", "version", "vectors", "updated (UTC)", numbers=(1, 2))
+    for info in indexes:
+        if info.problem:
+            found.add_row(info.name, "cannot be read")
+        else:
+            updated = f"{info.updated_at:%Y-%m-%d %H:%M}"
+            found.add_row(info.name, f"{info.documents:,}", str(info.version), _vectors(info), updated)
+    print_table(found)
+    for info in indexes:
+        if info.problem:
+            typer.echo(info.problem, err=True)
+
+
+def print_info(info: ServerInfo) -> None:
+    """A server's cascades, models and limits."""
+    console = _console()
+    console.print(f"Cascade {info.version}, tenant {info.tenant}")
+    cascades = table("cascade", "stages", "description")
+    for cascade in info.cascades:
+        stages = " → ".join(f"{stage.name} {stage.depth}" for stage in cascade.stages)
+        cascades.add_row(cascade.name, stages, cascade.description)
+    console.print(cascades)
+    models = table("model", "kind", "ready", "problem")
+    for model in info.models:
+        models.add_row(model.model, model.kind, "yes" if model.ready else "no", model.problem)
+    console.print(models)
+    limits = table("limit", "value", numbers=(1,))
+    for name in info.limits.__dataclass_fields__:
+        limits.add_row(name, f"{getattr(info.limits, name):,}")
+    console.print(limits)
+
+
+def table(*columns: str, numbers: tuple[int, ...] = ()) -> Table:
+    """An empty table; the columns at `numbers` are set flush right."""
+    from rich import box
+    from rich.table import Table
+
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, column in enumerate(columns):
+        found.add_column(column, justify="right" if place in numbers else "left", overflow="fold")
+    return found
+
+
+def print_table(found: Table) -> None:
+    """One table."""
+    _console().print(found)
+
+
+def milliseconds(seconds: float) -> str:
+    """A duration for people."""
+    return f"{seconds * 1e3:.1f} ms"
+
+
+def _console() -> Console:
+    """Standard output, on which text is shown as it is: square brackets in a document are no markup."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False)
+
+
+def _vectors(info: IndexInfo) -> str:
+    recall = "" if info.vector_search == "flat" else f", recall {info.vector_recall:.3f}"
+    return f"{info.vector_search}, {info.dimensions} dimensions{recall}"
+
+
+def _excerpt(title: str, text: str) -> str:
+    joined = " ".join(f"{title}. {text}".split() if title else text.split())
+    return joined if len(joined) <= _TEXT_CHARS else joined[: _TEXT_CHARS - 1] + "…"
