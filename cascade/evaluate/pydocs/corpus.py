@@ -19,19 +19,23 @@ from cascade.types import Document
 # Never imported: what acts on import (opens a browser, prints, sets up the terminal), needs a display or a terminal,
 # is a program or the test suite, or is gone by Python 3.13, so that no one should be pointed to it.
 SKIPPED_MODULES = frozenset(
-    "antigravity this idlelib turtledemo turtle tkinter curses readline rlcompleter test pydoc_data ensurepip "
-    "aifc asynchat asyncore audioop cgi cgitb chunk crypt distutils imghdr imp lib2to3 mailcap msilib nis nntplib "
-    "ossaudiodev pipes smtpd sndhdr spwd sre_compile sre_constants sre_parse sunau telnetlib uu xdrlib "
-    "genericpath ntpath nturl2path posixpath nt posix".split()
+    """
+    antigravity this idlelib turtledemo turtle tkinter curses readline rlcompleter test pydoc_data ensurepip
+    aifc asynchat asyncore audioop cgi cgitb chunk crypt distutils imghdr imp lib2to3 mailcap msilib nis nntplib
+    ossaudiodev pipes smtpd sndhdr spwd sre_compile sre_constants sre_parse sunau telnetlib uu xdrlib
+    genericpath ntpath nturl2path posixpath nt posix
+    """.split()  # noqa: SIM905 - a page of quoted names is harder to read
 )
 
 # The insides of other modules, which programs do not call: hooks for import, debuggers, compilers and parsers.
 _MACHINERY = frozenset(
-    "asyncio.log asyncio.mixins asyncio.proactor_events asyncio.selector_events asyncio.sslproto asyncio.staggered "
-    "bdb ctypes.macholib email.base64mime email.feedparser email.quoprimime importlib.abc importlib.machinery "
-    "importlib.readers importlib.resources.abc importlib.resources.readers importlib.resources.simple "
-    "importlib.simple json.scanner modulefinder opcode pickletools pyclbr pyexpat symtable tabnanny "
-    "wsgiref.types wsgiref.validate xml.dom.expatbuilder xml.dom.minicompat xml.dom.xmlbuilder xml.sax zipimport".split()
+    """
+    asyncio.log asyncio.mixins asyncio.proactor_events asyncio.selector_events asyncio.sslproto asyncio.staggered
+    bdb ctypes.macholib email.base64mime email.feedparser email.quoprimime importlib.abc importlib.machinery
+    importlib.readers importlib.resources.abc importlib.resources.readers importlib.resources.simple
+    importlib.simple json.scanner modulefinder opcode pickletools pyclbr pyexpat symtable tabnanny
+    wsgiref.types wsgiref.validate xml.dom.expatbuilder xml.dom.minicompat xml.dom.xmlbuilder xml.sax zipimport
+    """.split()  # noqa: SIM905 - a page of quoted names is harder to read
 )
 
 # The skipped path modules are read once, under the name that people know.
@@ -40,7 +44,7 @@ _EXTRA_MODULES = ("os.path",)
 # The modules inside are a hundred character tables with one machine-written sentence each.
 _PACKAGES_NOT_ENTERED = frozenset({"encodings"})
 
-_MACHINE_WRITTEN = re.compile(r"Alias for field number \d+|An enumeration\.|The most base type|\S+")
+_MACHINE_WRITTEN = re.compile(r"Alias for field number \d+|An enumeration\.|Initialize self\..*|\S+")
 _HEADING_UNDERLINE = re.compile(r"([*=\-~^\"])\1{2,}")
 _PLAIN_DEFAULTS = (type(None), bool, int, float, str, bytes)
 
@@ -113,12 +117,22 @@ def _described(qualified: str, thing: object, module: str) -> Iterator[tuple[Doc
 
 
 def _own_attributes(cls: type) -> dict[str, object]:
-    """A class's attributes with those of its private bases, which exist only to be inherited from."""
+    """A class's attributes with those of its private bases, unless a public base is heir to them already."""
+    public = [base for base in cls.__mro__[1:] if not _is_private(base)]
     attributes: dict[str, object] = {}
     for base in reversed(cls.__mro__):
-        if base is cls or any(part.startswith("_") for part in (base.__name__, *base.__module__.split("."))):
+        if base is cls or (_is_private(base) and not any(issubclass(heir, base) for heir in public)):
             attributes.update(vars(base))
     return attributes
+
+
+def _is_private(cls: type) -> bool:
+    """True for a class that no public module offers: `_random.Random`, but not `pathlib._local.Path`."""
+    package, *inside = cls.__module__.split(".")
+    if cls.__name__.startswith("_") or package.startswith("_"):
+        return True
+    hidden = any(part.startswith("_") for part in inside)
+    return hidden and getattr(sys.modules.get(package), cls.__name__, None) is not cls
 
 
 def _topics() -> Iterator[Document]:
@@ -131,9 +145,7 @@ def _topics() -> Iterator[Document]:
         if text and text not in seen:
             seen.add(text)
             metadata = {"kind": "topic", "module": "pydoc_data.topics"}
-            yield Document(
-                doc_id=f"topic:{name}", text=text, title=f"{lines[0].strip()} (topic)", metadata=metadata
-            )
+            yield Document(doc_id=f"topic:{name}", text=text, title=f"{lines[0].strip()} (topic)", metadata=metadata)
 
 
 def _document(qualified: str, kind: str, module: str, signature: str, doc: str) -> Document:
@@ -162,8 +174,8 @@ def _module_names() -> list[str]:
         if package is None or name in _PACKAGES_NOT_ENTERED or not hasattr(package, "__path__"):
             continue
         listed = {getattr(thing, "__module__", None) for _, thing in _public_members(name, package)}
-        children = {f"{name}.{child.name}" for child in pkgutil.iter_modules(package.__path__) if _is_public(child.name)}
-        waiting += children - listed
+        children = [child.name for child in pkgutil.iter_modules(package.__path__) if _is_public(child.name)]
+        waiting += {f"{name}.{child}" for child in children} - listed
     return sorted(names)
 
 
@@ -189,30 +201,37 @@ def _public_members(name: str, module: ModuleType) -> Iterator[tuple[str, object
             thing = getattr(module, member, None)
         if member.startswith("_") or isinstance(thing, ModuleType) or not callable(thing):
             continue
-        if listed is not None or _is_defined_in(thing, name):
+        owner = getattr(thing, "__module__", None) or name
+        if owner.split(".")[0] not in sys.stdlib_module_names:  # Put there by a program, as test runners do.
+            continue
+        if listed is not None or name == "builtins" or _belongs_to(owner, name):
             yield member, thing
 
 
-def _is_defined_in(thing: object, module: str) -> bool:
-    """True if a member without `__all__` belongs to `module`: its own, its submodule's or its accelerator's."""
-    owner = getattr(thing, "__module__", None) or module
-    return owner == module or owner.startswith("_") or owner.startswith(module + ".")
+def _belongs_to(owner: str, module: str) -> bool:
+    """True if what `owner` defines is at home in `module`: its own, its submodule's or its accelerator's."""
+    return owner == module or owner.startswith(("_", f"{module}."))
 
 
 def _own_doc(thing: object) -> str:
-    """The cleaned docstring, or nothing where it is its type's, written by a machine or a single word."""
+    """The cleaned docstring, for a class also its constructor's; nothing where it is its type's or says nothing."""
     doc = getattr(thing, "__doc__", None)
-    if not isinstance(doc, str) or (doc is type(thing).__doc__ and not isinstance(thing, ModuleType)):
+    if doc is type(thing).__doc__ and not isinstance(thing, ModuleType):
         return ""
-    cleaned = inspect.cleandoc(doc).strip()
-    is_dataclass_signature = inspect.isclass(thing) and re.fullmatch(rf"{thing.__name__}\(.*\)", cleaned)
-    return "" if is_dataclass_signature or _MACHINE_WRITTEN.fullmatch(cleaned) else cleaned
+    if inspect.isclass(thing):
+        if isinstance(doc, str) and re.fullmatch(rf"{thing.__name__}\(.*\)", doc):
+            return ""  # The signature that dataclasses write.
+        doc = doc or getattr(vars(thing).get("__init__"), "__doc__", None)
+    cleaned = inspect.cleandoc(doc).strip() if isinstance(doc, str) else ""
+    return "" if _MACHINE_WRITTEN.fullmatch(cleaned) else cleaned
 
 
 def _signature(qualified: str, thing: object) -> str:
     """The call with parameter names and simple defaults, or nothing where Python does not know it."""
+    if not (inspect.isclass(thing) or inspect.isroutine(thing)):
+        return ""
     try:
-        signature = inspect.signature(thing)  # type: ignore[arg-type]  # what is not callable raises TypeError
+        signature = inspect.signature(thing)
     except Exception:  # inspect evaluates what the signature names, which may fail in any way
         return ""
     parameters = [
