@@ -61,11 +61,17 @@ def cross_encoder(
     typer.echo(f"{model}")
 
 
-def _set_threads(threads: int | None) -> None:
-    if threads is not None:
-        import torch
+@app.command("pack")
+def pack(
+    model: Annotated[Path, typer.Argument(help="The folder of a finished cross-encoder.")],
+    out: Annotated[Path, typer.Option("--out", help="Where the small files go.")],
+) -> None:
+    """Write a cross-encoder trained from all-MiniLM-L6-v2 as its eight-bit difference to it, for shipping."""
+    from cascade.weights import resolve
+    from cascade.weights.cross_encoder import ship
 
-        torch.set_num_threads(threads)
+    size = ship(model, resolve("embedded:all-minilm-l6-v2"), out)
+    typer.echo(f"{out}: {size / 1e6:.1f} MB")
 
 
 @app.command("listwise")
@@ -89,9 +95,17 @@ def listwise(
         out=out,
         base=resolve_model(base),
         work=out / "work",
+        vectors=out / "work" / "embeddings",
         minutes=minutes,
         steps=steps,
         seed=seed,
         resume=resume,
     )
     typer.echo(f"{model}")
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)

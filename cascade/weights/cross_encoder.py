@@ -19,14 +19,14 @@ SHIPPED = Path(__file__).parent / "cross-encoder"
 
 _DIFFERENCE = "difference.safetensors"
 _CONFIGS = ("config.json", "config_sentence_transformers.json", "modules.json", "sentence_bert_config.json")
-_TOKENIZER = ("tokenizer.json", "vocab.txt", "special_tokens_map.json")
+_MAX_LENGTH = 256  # tokens of query and document; the base was used with as many
 _BACKBONE_PREFIX = "bert."
 
 
 def materialise(cache_root: Path) -> Path:
     """A folder that `sentence_transformers.CrossEncoder` loads; written in about a second at first use."""
     base = all_minilm.materialise(cache_root)
-    files = [SHIPPED / name for name in (_DIFFERENCE, "tokenizer_config.json", *_CONFIGS)]
+    files = [SHIPPED / name for name in (_DIFFERENCE, *_CONFIGS)]
     for path in files:
         if not path.is_file():
             reason = f'found no {path.name} in {path.parent}; reinstall with pip install "cascade-ranking"'
@@ -38,13 +38,14 @@ def materialise(cache_root: Path) -> Path:
 def restore(base: Path, shipped: Path, folder: Path) -> None:
     """Writes into `folder` the model whose difference to the model in `base` is in `shipped`."""
     from safetensors.torch import load_file, save_file
+    from transformers import AutoTokenizer
 
     trained = unpack(load_file(shipped / _DIFFERENCE), _backbone(base))
     save_file(trained, folder / "model.safetensors", metadata={"format": "pt"})
-    for name in (*_CONFIGS, "tokenizer_config.json"):
+    for name in _CONFIGS:
         shutil.copyfile(shipped / name, folder / name)
-    for name in _TOKENIZER:
-        shutil.copyfile(base / name, folder / name)
+    tokenizer = AutoTokenizer.from_pretrained(base, model_max_length=_MAX_LENGTH, local_files_only=True)
+    tokenizer.save_pretrained(folder)
 
 
 def ship(trained: Path, base: Path, shipped: Path) -> int:
@@ -54,7 +55,7 @@ def ship(trained: Path, base: Path, shipped: Path) -> int:
     shipped.mkdir(parents=True, exist_ok=True)
     packed = pack(load_file(trained / "model.safetensors"), _backbone(base))
     save_file(packed, shipped / _DIFFERENCE, metadata={"format": "pt"})
-    for name in (*_CONFIGS, "tokenizer_config.json"):
+    for name in _CONFIGS:
         shutil.copyfile(trained / name, shipped / name)
     return (shipped / _DIFFERENCE).stat().st_size
 
