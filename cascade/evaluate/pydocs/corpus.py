@@ -7,6 +7,7 @@ import importlib
 import inspect
 import io
 import itertools
+import os
 import pkgutil
 import re
 import sys
@@ -243,4 +244,7 @@ def _signature(qualified: str, thing: object) -> str:
 
 
 def _shown(default: object) -> object:
-    return default if default is inspect.Parameter.empty or type(default) in _PLAIN_DEFAULTS else _Elided()
+    if default is inspect.Parameter.empty:
+        return default
+    names_a_place = isinstance(default, str) and len(default) > 1 and os.path.isabs(default)
+    return default if type(default) in _PLAIN_DEFAULTS and not names_a_place else _Elided()
