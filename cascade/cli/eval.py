@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cascade.cli.options import AsJson, Tenant, read_settings
+from cascade.cli.options import AsJson, Tenant, TimeoutMs, read_settings
 from cascade.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def eval_command(
     limit_queries: Annotated[int | None, typer.Option(min=1, help="Ask so many queries, drawn at random.")] = None,
     seed: Annotated[int, typer.Option(help="Decides what is drawn: queries, intervals and tests.")] = 0,
     concurrency: Annotated[int, typer.Option(min=1, help="Queries in progress at a time.")] = 4,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds for one query.")] = 300.0,
+    timeout_ms: TimeoutMs = 300_000.0,
     runs: Annotated[Path | None, typer.Option(help="Folder for a TREC run file per stage.")] = None,
     cascades: Annotated[
         Path | None, typer.Option(help="Folder with TENANT/NAME.yaml for the server in this process.")
@@ -71,7 +71,7 @@ def eval_command(
         cascade=Path(cascade).stem if is_file else cascade,
         index=index or index_name(judged.name),
         concurrency=concurrency,
-        timeout=timeout,
+        timeout=timeout_ms / 1e3,
         seed=seed,
     )
     if target is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from cascade_server.settings import Settings
     from rich.console import Console
 
+    from cascade.config import CascadeConfig
     from cascade.evaluate.collection import Collection
     from cascade.evaluate.collection_index import Held
     from cascade.evaluate.report import Report
@@ -31,7 +34,7 @@ SHOWN = 5
 def quickstart_command(
     cascade: Annotated[str, typer.Option(help="The cascade that answers.")] = "quality",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the server; 0 takes a free one.")] = 0,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of indexes.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of indexes.", show_default=False)] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the server running until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -39,91 +42,103 @@ def quickstart_command(
     from cascade_server import logs
     from rich.console import Console
 
-    from cascade.evaluate.serving import known_cascade
+    from cascade.evaluate.pydocs import SHOWCASE
 
     logs.configure("console", "warning")
     settings = read_settings(host="127.0.0.1", port=port, metrics_port=0, data_dir=data_dir)
-    known_cascade(settings, TENANT, cascade)
+    console = Console(stderr=as_json, highlight=False)
     try:
-        asyncio.run(_run(settings, cascade, keep=keep, as_json=as_json, console=Console(stderr=as_json)))
+        asyncio.run(demonstrate(settings, cascade, python_documentation, SHOWCASE, keep, as_json, console))
     except KeyboardInterrupt:
         if not keep:
             raise
 
 
-async def _run(settings: Settings, cascade: str, *, keep: bool, as_json: bool, console: Console) -> None:
-    from cascade.evaluate.serving import serving
+async def demonstrate(
+    settings: Settings,
+    cascade: str,
+    read: Callable[[], Collection],
+    questions: Sequence[str],
+    keep: bool,
+    as_json: bool,
+    console: Console,
+) -> None:
+    """Index what `read` gives, serve it, ask the questions, evaluate, and serve on if `keep`."""
+    from cascade.evaluate.collection_index import index_name
+    from cascade.evaluate.serving import known_cascade, serving
 
-    collection = await _collection(console)
-    index = f"python-{platform.python_version().replace('.', '-')}"
-    held = await _index(settings, cascade, index, collection)
-    console.print("starting the server and loading the models")
-    async with serving(settings, TENANT) as served:
-        answers = await _ask_showcase(served, cascade, index, console)
+    config = known_cascade(settings, TENANT, cascade)
+    collection = await asyncio.to_thread(read)
+    index = index_name(collection.name)
+    console.print(f"{len(collection.documents):,} documents: {collection.name}")
+    started = time.monotonic()
+    held = await _index(settings, config, index, collection)
+    console.print(f"indexed in {time.monotonic() - started:.1f} s; starting the server and loading its models")
+    started = time.monotonic()
+    async with serving(settings, TENANT, only=None if keep else {cascade: config}) as served:
+        console.print(f"serving at {served.target} after {time.monotonic() - started:.1f} s")
+        answers = [(text, await _ask(served, cascade, index, text, console)) for text in questions]
         report = await _evaluate(served, cascade, index, collection, console)
         if as_json:
             print_json(_to_json(held, answers, report))
         if keep:
-            _say_how_to_call(served, cascade, index, console)
+            _say_how_to_call(served, cascade, index, questions[0], console)
             await asyncio.Event().wait()
 
 
-async def _collection(console: Console) -> Collection:
-    """The documentation of this Python and the judged queries that it answers."""
+def python_documentation() -> Collection:
+    """The documentation of this Python, and the judged queries that it answers."""
     from cascade.evaluate import pydocs
     from cascade.evaluate.collection import Collection
 
-    with console.status("reading the documentation of the standard library"):
-        documents = tuple(await asyncio.to_thread(lambda: list(pydocs.documents())))
+    documents = tuple(pydocs.documents())
     judged = pydocs.load({document.doc_id for document in documents})
-    notes = (f"{judged.dropped} judgments name what this Python does not document and are left out",)
+    note = f"{judged.dropped} judgments name what this Python does not document and are left out"
     return Collection(
-        name=f"Python {platform.python_version()} documentation",
-        split="shipped",
+        name=f"python-{platform.python_version()}",
+        split="shipped judgments",
         documents=documents,
         queries=judged.queries,
         qrels=judged.qrels,
         excluded={},
-        notes=notes if judged.dropped else (),
+        notes=(note,) if judged.dropped else (),
     )
 
 
-async def _index(settings: Settings, cascade: str, index: str, collection: Collection) -> Held:
+async def _index(settings: Settings, config: CascadeConfig, index: str, collection: Collection) -> Held:
     from cascade.evaluate.collection_index import index_on_disk
     from cascade.evaluate.progress import bar
-    from cascade.evaluate.serving import encoder_of, known_cascade
+    from cascade.evaluate.serving import encoder_of
 
-    with bar(f"indexing {len(collection.documents):,} documents") as progress:
+    with bar("indexing") as progress:
         return await index_on_disk(
             settings.data_dir / "indexes" / TENANT,
             index,
             collection.documents,
-            encoder=encoder_of(known_cascade(settings, TENANT, cascade)),
+            encoder=encoder_of(config),
             default=settings.default_encoder,
             threads=settings.threads,
             progress=progress,
         )
 
 
-async def _ask_showcase(served: Served, cascade: str, index: str, console: Console) -> list[tuple[str, Ranked]]:
-    from cascade.evaluate.pydocs import SHOWCASE
+async def _ask(served: Served, cascade: str, index: str, question: str, console: Console) -> Ranked:
+    """Ask one question and print the answer: what was found, then how every stage moved it and what it cost."""
+    from rich.text import Text
+
     from cascade.evaluate.tables import answer_table
 
-    answers = []
-    for query in SHOWCASE:
-        ranked = await served.client.rank(
-            query, cascade=cascade, index=index, top_k=SHOWN, include_text=True, explain=True, timeout=300.0
-        )
-        answers.append((query, ranked))
-        console.print()
-        console.rule(f"[bold]{query}", align="left")
-        for result in ranked.results:
-            first_line = result.text.strip().split("\n", 1)[0]
-            console.print(
-                f"{result.rank}. [bold]{result.title}[/bold]  {first_line}", overflow="ellipsis", no_wrap=True
-            )
-        console.print(answer_table(ranked))
-    return answers
+    ranked = await served.client.rank(
+        question, cascade=cascade, index=index, top_k=SHOWN, include_text=True, explain=True, timeout=300.0
+    )
+    console.print()
+    console.print(Text(question, style="bold"))
+    for result in ranked.results:
+        first_line = result.text.strip().split("\n", 1)[0]
+        line = Text.assemble(f"  {result.rank}. ", (result.title, "cyan"), f"  {first_line}")
+        console.print(line, overflow="ellipsis", no_wrap=True)
+    console.print(answer_table(ranked))
+    return ranked
 
 
 async def _evaluate(served: Served, cascade: str, index: str, collection: Collection, console: Console) -> Report:
@@ -132,7 +147,7 @@ async def _evaluate(served: Served, cascade: str, index: str, collection: Collec
     from cascade.evaluate.through_server import Setup, evaluate
 
     setup = Setup(cascade=cascade, index=index)
-    with count(f"asking {len(collection.queries)} judged queries", len(collection.queries)) as answered:
+    with count("asking judged queries", len(collection.queries)) as answered:
         report, _ = await evaluate(served.client, collection, setup, answered=answered)
     console.print()
     console.print(quality_table(report), cost_table(report))
@@ -151,12 +166,8 @@ def _to_json(held: Held, answers: list[tuple[str, Ranked]], report: Report) -> d
     }
 
 
-def _say_how_to_call(served: Served, cascade: str, index: str, console: Console) -> None:
-    console.print()
-    console.print(f"serving at {served.target} until Ctrl-C; ask it with")
-    console.print(
-        f'  cascade rank "how do I parse JSON" --index {index} --cascade {cascade} --target {served.target} --explain',
-        soft_wrap=True,
-    )
-    if served.metrics_port is not None:
-        console.print(f"its metrics: http://127.0.0.1:{served.metrics_port}/metrics")
+def _say_how_to_call(served: Served, cascade: str, index: str, question: str, console: Console) -> None:
+    console.print(f"\nserving at {served.target} until Ctrl-C; ask it with")
+    asking = f'cascade rank "{question}" --index {index} --cascade {cascade} --target {served.target} --text --explain'
+    console.print(f"  {asking}", markup=False, soft_wrap=True)
+    console.print(f"metrics: http://127.0.0.1:{served.metrics_port}/metrics")

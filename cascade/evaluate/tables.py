@@ -66,7 +66,7 @@ def answer_table(ranked: Ranked) -> Table:
     for trace in ranked.trace:
         table.add_row(
             trace.stage,
-            f"{trace.status} ({trace.detail})" if trace.detail else str(trace.status),
+            f"{trace.status} ({trace.reason})" if trace.reason else str(trace.status),
             f"{trace.candidates_in} → {trace.candidates_out}",
             f"{trace.run_time * 1000:.1f}",
             str(trace.tokens) if trace.tokens else "",

@@ -1,10 +1,11 @@
 """`cascade eval` measures a cascade through a real server, from a folder of judged queries to figures per stage."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 import typer
 from click.testing import Result
 from typer.testing import CliRunner
@@ -20,6 +21,14 @@ fuse: {kind: rrf, depth: 10}
 tiers:
   - {kind: identity, depth: 5}
 """
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Log lines go nowhere, and where a command sends them ends with the test."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="module")
