@@ -43,13 +43,13 @@ class Server:
         self.port = 0
         self.metrics_port: int | None = None
         self._metrics = Metrics()
-        self._models = Models(threads=settings.threads, on_batch=self._metrics.batch, device=settings.device)
+        self.models = Models(threads=settings.threads, on_batch=self._metrics.batch, device=settings.device)
         self._tenants = Tenants(
             cascades or partial(read_cascades, settings.cascades_dir, presets.load_all()),
-            partial(build_cascade, models=self._models),
+            partial(build_cascade, models=self.models),
         )
-        self._indexes = Indexes(settings.data_dir / "indexes", self._models.encoder, self._metrics.indexes)
-        self._health = Health(self._models, self._named_models)
+        self._indexes = Indexes(settings.data_dir / "indexes", self.models.encoder, self._metrics.indexes)
+        self._health = Health(self.models, self._named_models)
         self._ranking = Admission(settings.max_concurrent_requests)
         self._upserts = Admission(settings.max_concurrent_upserts)
         self._requests = RequestInterceptor(self._tenants, self._metrics)
@@ -109,7 +109,7 @@ class Server:
             await self._drain(self._grpc, grace)
         await self._indexes.aclose()
         await self._tenants.aclose()
-        await self._models.aclose()
+        await self.models.aclose()
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
         log.info("stopped")
@@ -135,14 +135,14 @@ class Server:
             ),
         )
         ranking_pb2_grpc.add_RankingServiceServicer_to_server(
-            RankingServicer(self._tenants, self._indexes, self._models, self._ranking, self._metrics, self.settings),
+            RankingServicer(self._tenants, self._indexes, self.models, self._ranking, self._metrics, self.settings),
             server,
         )
         index_pb2_grpc.add_IndexServiceServicer_to_server(
             IndexServicer(self._tenants, self._indexes, self._upserts, self.settings), server
         )
         server_pb2_grpc.add_ServerServiceServicer_to_server(
-            InfoServicer(self._tenants, self._models, self.settings), server
+            InfoServicer(self._tenants, self.models, self.settings), server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

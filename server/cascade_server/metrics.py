@@ -6,7 +6,15 @@ import platform
 from collections.abc import Iterable
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+    start_http_server,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -73,6 +81,8 @@ class Metrics:
     """One server's metrics, in a registry of their own."""
 
     def __init__(self) -> None:
+        # One more series for each, with the time of its birth, which nobody asks for.
+        disable_created_metrics()
         self.registry = CollectorRegistry()
         self.indexes = IndexSizes()
         self.registry.register(self.indexes)
@@ -144,7 +154,7 @@ class Metrics:
 
     def expect(self, tenant: str, cascade: str, config: CascadeConfig) -> None:
         """Show the counters of a cascade at 0, so that a first event is seen as an increase."""
-        for stage in config.stage_names:
+        for stage in (s.name for s in (*config.retrieve, *config.tiers)):
             self._truncated.labels(tenant, cascade, stage)
             for reason in Reason:
                 if reason is not Reason.NONE:

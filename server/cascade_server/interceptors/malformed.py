@@ -40,7 +40,7 @@ def _explain(data: bytes, message: Descriptor, error: DecodeError) -> InvalidInp
     violations = [
         Violation(path, "is not valid UTF-8, expected text in UTF-8") for path in _broken_strings(data, message, "")
     ]
-    return InvalidInputError(violations or [Violation("", f"the message cannot be read: {error}")])
+    return InvalidInputError(violations or [Violation("request", f"cannot be read: {error}")])
 
 
 def _broken_strings(data: bytes, message: Descriptor, prefix: str) -> Iterator[str]:

@@ -72,7 +72,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
     def _stream_unary(self, handler: Handler, method: str) -> Callable[[Any, Context], Awaitable[Any]]:
         async def answer(requests: AsyncIterator[Any], context: Context) -> Any:
             async with self._scope(method, context):
-                return await handler.stream_unary((_sound(request) async for request in requests), context)
+                return await handler.stream_unary(_all_sound(requests), context)
 
         return answer
 
@@ -95,3 +95,9 @@ def _sound(request: Any) -> Any:
     if isinstance(request, Malformed):
         raise request.error
     return request
+
+
+async def _all_sound(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    # A generator function, since an expression would begin to read what a refused call never reads.
+    async for request in requests:
+        yield _sound(request)

@@ -24,6 +24,7 @@ from cascade_server.indexes import Indexes
 from cascade_server.interceptors.record import current
 from cascade_server.metrics import Metrics
 from cascade_server.settings import Settings
+from cascade_server.status import shorten
 from cascade_server.tenants import Tenants, tenant_name
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -116,8 +117,8 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         tenant = self._tenants.get(tenant_name(context))
         if request.cascade in tenant.cascades:
             record.cascade = request.cascade
+        record.fields.update(cascade=shorten(request.cascade, 63), top_k=request.top_k)
         asked = rank_query(request, self._settings)
-        record.fields.update(cascade=asked.cascade, top_k=asked.top_k)
         cascade = tenant.cascade(asked.cascade)
         if asked.index:
             record.fields["index"] = asked.index
