@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +44,8 @@ class Index:
         self.folder = folder
         self._encoders = encoders
         self._turn = threading.Lock()
-        self._inode = folder.stat().st_ino
+        self._identity = os.open(folder, os.O_RDONLY)  # kept open, so that no later folder can get its inode
+        weakref.finalize(self, os.close, self._identity)
         self._stamp = self._look()
         self._table = Table(name, folder / TABLE)
         self._derived = Derived(name, folder / "derived", flat_limit)
@@ -62,7 +65,7 @@ class Index:
     def dropped(self) -> bool:
         """Whether this index is no longer the one in its folder."""
         try:
-            return self.folder.stat().st_ino != self._inode
+            return not os.path.samestat(self.folder.stat(), os.fstat(self._identity))
         except FileNotFoundError:
             return True
 
@@ -175,7 +178,7 @@ class Index:
         """Changes whenever anybody commits."""
         try:
             versions = (self.folder / TABLE / "_versions").stat()
-        except FileNotFoundError:
+        except OSError:  # opening the table tells what is wrong with it
             return (0, 0)
         return versions.st_ino, versions.st_mtime_ns
 
