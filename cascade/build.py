@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from cascade.config import (
     CascadeConfig,
@@ -12,6 +12,8 @@ from cascade.config import (
     DenseConfig,
     FuserConfig,
     IdentityConfig,
+    JointConfig,
+    LikelihoodConfig,
     TierConfig,
     WeightedConfig,
 )
@@ -25,6 +27,10 @@ from cascade.inference.encoder import Encoder
 from cascade.inference.model import BatchObserver, ModelStatus, ServedModel
 from cascade.rerank.cross_encoder import CrossEncoderReranker
 from cascade.rerank.identity import IdentityReranker
+from cascade.rerank.listwise.joint import JointReranker
+from cascade.rerank.listwise.joint_model import JointModel
+from cascade.rerank.listwise.likelihood import LikelihoodReranker
+from cascade.rerank.listwise.likelihood_model import LikelihoodModel
 from cascade.retrieve import Bm25Retriever, DenseRetriever, InlineBm25, InlineDense, InlineDocuments, SnapshotDocuments
 from cascade.stages import Corpus, Fuser, Reranker, Retriever
 from cascade.types import Document
@@ -124,9 +130,27 @@ def _reranker(config: TierConfig, models: Models) -> Reranker:
     """One line for every kind of tier."""
     match config:
         case CrossEncoderConfig():
-            model = models.get(CrossEncoderModel, config.model)
             return CrossEncoderReranker(
-                config.name, model, max_length=config.max_length, max_batch_tokens=config.max_batch_tokens
+                config.name,
+                models.get(CrossEncoderModel, config.model),
+                max_length=config.max_length,
+                max_batch_tokens=config.max_batch_tokens,
+            )
+        case JointConfig():
+            return JointReranker(
+                config.name,
+                models.get(JointModel, config.model),
+                max_doc_tokens=config.max_doc_tokens,
+                max_block_tokens=config.max_block_tokens,
+            )
+        case LikelihoodConfig():
+            return LikelihoodReranker(
+                config.name,
+                models.get(LikelihoodModel, config.model),
+                max_doc_tokens=config.max_doc_tokens,
+                max_batch_tokens=config.max_batch_tokens,
             )
         case IdentityConfig():
             return IdentityReranker()
+        case _:
+            assert_never(config)

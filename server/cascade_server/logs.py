@@ -8,12 +8,15 @@ from typing import Literal
 
 import structlog
 
+# Without local variables: they would put the texts of queries and documents into the log.
+_TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
 
 def configure(log_format: Literal["json", "console"] = "json", level: str = "info") -> None:
     """Send this process's log lines to standard error; for programs, not for libraries, since it is global."""
     numeric = logging.getLevelNamesMapping()[level.upper()]
     ending: list[structlog.typing.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(_TRACEBACK), structlog.processors.JSONRenderer()]
         if log_format == "json"
         else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
