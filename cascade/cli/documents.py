@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -14,6 +15,7 @@ from cascade.errors import Violation
 from cascade.types import Document, MetadataValue
 
 STDIN = Path("-")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON's \u can make them, and UTF-8 cannot hold them
 _KEYS = {"_id", "doc_id", "text", "title", "metadata"}
 
 
@@ -67,10 +69,13 @@ def _document(line: bytes) -> Document:
     if "_id" in found and "doc_id" in found and found["doc_id"] != doc_id:
         raise ValueError("found both _id and doc_id, and they differ; keep one")
     if not isinstance(doc_id, str | int) or isinstance(doc_id, bool) or doc_id == "":
-        raise ValueError(f"found {_kind(doc_id)} as the id, expected a text that is not empty under _id or doc_id")
+        what = "an empty text" if doc_id == "" else _kind(doc_id)
+        raise ValueError(f"found {what} as the id, expected a text that is not empty under _id or doc_id")
     text, title = _text(found, "text"), _text(found, "title")
     if not (text.strip() or title.strip()):
         raise ValueError("has neither text nor title, expected at least one")
+    if not _storable(str(doc_id)):
+        raise ValueError("the id holds half of a surrogate pair, expected valid Unicode")
     metadata = found.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise ValueError(f"found {_kind(metadata)} as metadata, expected an object")
@@ -84,23 +89,29 @@ def _text(found: dict[str, Any], key: str) -> str:
         return ""
     if not isinstance(value, str):
         raise ValueError(f"found {_kind(value)} as {key}, expected a text")
+    if not _storable(value):
+        raise ValueError(f"{key} holds half of a surrogate pair, expected valid Unicode")
     return value
 
 
 def _metadata(found: dict[str, Any]) -> dict[str, MetadataValue]:
     metadata: dict[str, MetadataValue] = {}
     for key, value in found.items():
-        if _storable(value):
+        if _storable(key) and _storable(value):
             metadata[key] = value
         elif value is not None:
-            raise ValueError(f"metadata {key!r} is {_kind(value)}, expected a text, a boolean, or a number of 64 bits")
+            raise ValueError(
+                f"metadata {key!r} is {_kind(value)}, expected a valid text, a boolean, or a number of 64 bits"
+            )
     return metadata
 
 
 def _storable(value: object) -> bool:
     if isinstance(value, int):
         return -(2**63) <= value < 2**63
-    return isinstance(value, str) or (isinstance(value, float) and math.isfinite(value))
+    if isinstance(value, str):
+        return not _SURROGATE.search(value)
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _not_finite(name: str) -> float:
@@ -108,5 +119,5 @@ def _not_finite(name: str) -> float:
 
 
 def _kind(value: object) -> str:
-    names = {dict: "an object", list: "an array", str: "an empty text", bool: "a boolean", type(None): "null"}
+    names = {dict: "an object", list: "an array", str: "a text", bool: "a boolean", type(None): "null"}
     return names.get(type(value), f"the number {value}")

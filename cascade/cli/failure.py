@@ -65,9 +65,8 @@ def failure_of(error: Exception) -> Failure | None:
 
 
 def _of_engine(error: Exception) -> Failure:
-    from cascade_server.status import code_of
-
     from cascade.errors import CascadeError, ConfigError, InvalidInputError, OverloadedError
+    from cascade_server.status import code_of
 
     assert isinstance(error, CascadeError)
     if isinstance(error, ConfigError):

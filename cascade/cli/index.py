@@ -12,10 +12,9 @@ import typer
 from cascade.cli.options import DEFAULT_TARGET, AsJson, DataDir, Local, Target, Tenant, settings_for
 
 if TYPE_CHECKING:
-    from cascade_client import Change, Client
-
     from cascade.cli.local import LocalIndexes
     from cascade.types import Document
+    from cascade_client import Change, Client
 
 app = typer.Typer(no_args_is_help=True, help="Keep the documents of indexes.")
 
@@ -52,9 +51,6 @@ def add(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            exists=True,
-            allow_dash=True,
-            dir_okay=False,
             show_default=False,
             help="JSON lines with _id or doc_id, text, maybe title, and metadata; - is standard input.",
         ),
@@ -73,6 +69,9 @@ def add(
     from cascade.cli import documents, output, shapes
     from cascade.errors import InvalidInputError
 
+    for path in files:
+        if path != documents.STDIN and not path.is_file():
+            raise typer.BadParameter(f"{path} is not a file", param_hint="FILE")
     found, problems = documents.read(files)
     if problems and not skip_bad:
         raise InvalidInputError(problems)
@@ -189,9 +188,8 @@ def _indexes(target: str, tenant: str, local: bool, data_dir: Path | None) -> It
 
 
 def _create_unless_there(indexes: Client | LocalIndexes, name: str) -> None:
-    from cascade_client import errors
-
     from cascade.errors import AlreadyExistsError
+    from cascade_client import errors
 
     try:
         indexes.create_index(name)
@@ -201,10 +199,11 @@ def _create_unless_there(indexes: Client | LocalIndexes, name: str) -> None:
 
 def _upsert(indexes: Client | LocalIndexes, name: str, found: list[Document]) -> Change:
     """Upsert with a progress bar on standard error: documents encoded here, or sent to the server."""
-    from cascade_client import Client
-    from cascade_client import Document as ClientDocument
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from cascade_client import Client
+    from cascade_client import Document as ClientDocument
 
     documents = [ClientDocument(d.doc_id, d.text, d.title, d.metadata) for d in found]
     columns: tuple[Any, ...] = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

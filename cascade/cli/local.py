@@ -7,16 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from cascade_api.v1 import ranking_pb2
-from cascade_client import Change, IndexInfo, Update, calls, decode, encode
-from cascade_server.cascade_files import read_cascades
-from cascade_server.convert.checks import Checks
-from cascade_server.convert.descriptions import index_message
-from cascade_server.convert.documents import check_unique, stored_document
-from cascade_server.convert.requests import RankQuery, deletion, index_name, rank_query
-from cascade_server.convert.responses import rank_response
-from cascade_server.settings import Settings
-
 from cascade import presets, types
 from cascade.answer import Answer
 from cascade.budget import Budget
@@ -26,6 +16,15 @@ from cascade.errors import NotFoundError
 from cascade.index import Change as EngineChange
 from cascade.index import IndexStore
 from cascade.stages import Corpus
+from cascade_api.v1 import ranking_pb2
+from cascade_client import Change, IndexInfo, Update, calls, decode, encode
+from cascade_server.cascade_files import read_cascades
+from cascade_server.convert.checks import Checks
+from cascade_server.convert.descriptions import index_message
+from cascade_server.convert.documents import check_unique, stored_document
+from cascade_server.convert.requests import RankQuery, deletion, index_name, rank_query
+from cascade_server.convert.responses import rank_response
+from cascade_server.settings import Settings
 
 Progress = Callable[[int, int], None]
 

@@ -42,10 +42,10 @@ def read_settings(**given: Any) -> Settings:
 
     Raises ConfigError, which names every setting that is out of bounds.
     """
-    from cascade_server.settings import Settings
     from pydantic import ValidationError
 
     from cascade.errors import ConfigError
+    from cascade_server.settings import Settings
 
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from cascade_client import IndexInfo, Ranked, ServerInfo
     from rich.console import Console
     from rich.table import Table
+
+    from cascade_client import IndexInfo, Ranked, ServerInfo
 
 _TEXT_CHARS = 240
 
@@ -27,7 +28,7 @@ def print_answer(ranked: Ranked, *, text: bool, explain: bool) -> None:
     stages = [stage.stage for stage in ranked.trace] if explain else []
     results = table("rank", "doc_id", "score", "scored by", *stages, *(["text"] if text else []), numbers=(0, 2))
     for r in ranked.results:
-        places = {place.stage: f"{place.rank}  ({place.score:.4g})" for place in r.stages}
+        places = {place.stage: str(place.rank) for place in r.stages}
         cells = [str(r.rank), r.doc_id, f"{r.score:.4g}", r.scored_by, *(places.get(stage, "-") for stage in stages)]
         results.add_row(*cells, *([_excerpt(r.title, r.text)] if text else []))
     console.print(results)

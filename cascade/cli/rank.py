@@ -84,9 +84,8 @@ def run(
     }
     settings = settings_for(local, data_dir, cascades)
     if settings is not None:
-        from cascade_client.calls import rank_request
-
         from cascade.cli.local import rank
+        from cascade_client.calls import rank_request
 
         asyncio.run(rank(settings, tenant, rank_request(query, options), timeout_ms / 1e3, show))
         return

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 import grpc
-from cascade_api.v1 import index_pb2
 
+from cascade_api.v1 import index_pb2
 from cascade_client import calls
 from cascade_client.errors import from_rpc
 from cascade_client.options import (

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Generic, TypeVar, Unpack
 
-from cascade_api.v1 import index_pb2, ranking_pb2, server_pb2
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
+from cascade_api.v1 import index_pb2, ranking_pb2, server_pb2
 from cascade_client import decode, encode
 from cascade_client.options import RankOptions
 from cascade_client.types import Change, Health, IndexInfo, Ranked, ServerInfo, Update

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from cascade_api.v1 import index_pb2, ranking_pb2, server_pb2, trace_pb2
 from grpc_health.v1 import health_pb2
 
+from cascade_api.v1 import index_pb2, ranking_pb2, server_pb2, trace_pb2
 from cascade_client.types import (
     CascadeInfo,
     Change,

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from cascade_api.v1 import document_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
+from cascade_api.v1 import document_pb2
 from cascade_client.errors import InvalidArgumentError, Violation
 from cascade_client.filters import And, Comparison, Filter, Not, Or
 from cascade_client.options import DocumentLike

@@ -11,8 +11,8 @@ import queue
 from typing import Any
 
 import grpc
-from cascade_api.v1 import index_pb2
 
+from cascade_api.v1 import index_pb2
 from cascade_client.calls import Call
 
 _HELD = 4  # messages that wait to be sent

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from typing import Generic, TypeVar
 
 from cascade_api.v1 import index_pb2
-
 from cascade_client import encode
 from cascade_client.options import DocumentLike
 

@@ -12,6 +12,13 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
 from cascade_api.v1 import (
     index_pb2,
     index_pb2_grpc,
@@ -22,12 +29,6 @@ from cascade_api.v1 import (
     trace_pb2,
 )
 from cascade_client import AsyncClient, Client
-from google.protobuf import any_pb2
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
 
 
 @dataclass(frozen=True)

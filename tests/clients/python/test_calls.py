@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+
 from cascade_client import (
     AbortedError,
     ClientError,

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+
 from cascade_api.v1 import document_pb2
 from cascade_client import (
     Document,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from cascade_client import errors
-from cascade_client.retry import Attempts, RetryPolicy, is_retryable
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cascade_client import errors
+from cascade_client.retry import Attempts, RetryPolicy, is_retryable
 
 _CLASSES = [*errors.ClientError.__subclasses__(), errors.OverloadedError]
 _SECONDS = st.floats(0, 100)
