@@ -12,11 +12,10 @@ from cascade.cli.options import AsJson, Tenant, TimeoutMs, read_settings
 from cascade.cli.output import print_json
 
 if TYPE_CHECKING:
-    from cascade_client import AsyncClient
-
     from cascade.evaluate.collection import Collection
     from cascade.evaluate.report import Report
     from cascade.evaluate.through_server import Runs, Setup
+    from cascade_client import AsyncClient
 
 
 def eval_command(
@@ -46,7 +45,6 @@ def eval_command(
     as_json: AsJson = False,
 ) -> None:
     """Measure every stage of a cascade on a judged collection, with intervals and paired tests."""
-    from cascade_server import logs
     from rich.console import Console
 
     from cascade.evaluate import collection as collections
@@ -55,6 +53,7 @@ def eval_command(
     from cascade.evaluate.collection_index import index_name
     from cascade.evaluate.tables import cost_table, quality_table
     from cascade.evaluate.through_server import Setup
+    from cascade_server import logs
 
     logs.configure("console", "warning")
     is_file = Path(cascade).suffix in (".yaml", ".yml")
@@ -95,19 +94,19 @@ def eval_command(
 
 async def _elsewhere(collection: Collection, setup: Setup, target: str, tenant: str) -> tuple[Report, Runs]:
     """Evaluate through the server at `target`."""
-    from cascade_client import AsyncClient
-
     from cascade.errors import NotFoundError
-    from cascade.evaluate.collection_index import index_through_server
+    from cascade.evaluate.collection_index import Wanted, index_through_server
     from cascade.evaluate.progress import bar
+    from cascade_client import AsyncClient
 
     async with AsyncClient(target, tenant=tenant) as client:
         known = {cascade.name: cascade for cascade in (await client.info()).cascades}
         if setup.cascade not in known:
             raise NotFoundError("cascade", setup.cascade, list(known))
         encoder = next((stage.model for stage in known[setup.cascade].stages if stage.kind == "dense"), "")
+        wanted = Wanted(setup.index, collection.documents, encoder)
         with bar(f"indexing {collection.name}") as progress:
-            await index_through_server(client, setup.index, collection.documents, encoder=encoder, progress=progress)
+            await index_through_server(client, wanted, progress)
         return await _ask(client, collection, setup)
 
 
@@ -116,23 +115,16 @@ async def _in_process(
 ) -> tuple[Report, Runs]:
     """Evaluate through a server that lives as long as the evaluation."""
     from cascade.config import load
-    from cascade.evaluate.collection_index import index_on_disk
+    from cascade.evaluate.collection_index import Wanted, index_on_disk
     from cascade.evaluate.progress import bar
     from cascade.evaluate.serving import encoder_of, known_cascade, serving
 
     settings = read_settings(host="127.0.0.1", port=0, cascades_dir=cascades, data_dir=data_dir)
     settings = settings.model_copy(update={"metrics_port": None})
     config = known_cascade(settings, tenant, setup.cascade) if file is None else load(file)
+    wanted = Wanted(setup.index, collection.documents, encoder_of(config))
     with bar(f"indexing {collection.name}") as progress:
-        await index_on_disk(
-            settings.data_dir / "indexes" / tenant,
-            setup.index,
-            collection.documents,
-            encoder=encoder_of(config),
-            default=settings.default_encoder,
-            threads=settings.threads,
-            progress=progress,
-        )
+        await index_on_disk(settings, tenant, wanted, progress)
     async with serving(settings, tenant, only={setup.cascade: config}) as served:
         return await _ask(served.client, collection, setup)
 

@@ -17,8 +17,6 @@ from cascade.cli.options import AsJson, read_settings
 from cascade.cli.output import print_json
 
 if TYPE_CHECKING:
-    from cascade_client import Ranked
-    from cascade_server.settings import Settings
     from rich.console import Console
 
     from cascade.config import CascadeConfig
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
     from cascade.evaluate.collection_index import Held
     from cascade.evaluate.report import Report
     from cascade.evaluate.serving import Served
+    from cascade_client import Ranked
+    from cascade_server.settings import Settings
 
 TENANT = "default"
 SHOWN = 5
@@ -39,10 +39,10 @@ def quickstart_command(
     as_json: AsJson = False,
 ) -> None:
     """Index Python's documentation, serve it, ask questions, and measure every stage on judged ones."""
-    from cascade_server import logs
     from rich.console import Console
 
     from cascade.evaluate.pydocs import SHOWCASE
+    from cascade_server import logs
 
     logs.configure("console", "warning")
     settings = read_settings(host="127.0.0.1", port=port, metrics_port=0, data_dir=data_dir)
@@ -106,20 +106,14 @@ def python_documentation() -> Collection:
 
 
 async def _index(settings: Settings, config: CascadeConfig, index: str, collection: Collection) -> Held:
-    from cascade.evaluate.collection_index import index_on_disk
+    from cascade.evaluate.collection_index import Wanted, index_on_disk
     from cascade.evaluate.progress import bar
     from cascade.evaluate.serving import encoder_of
 
+    # Another Python, or another version of this project, may document other things under the same index's name.
+    wanted = Wanted(index, collection.documents, encoder_of(config), prune=True)
     with bar("indexing") as progress:
-        return await index_on_disk(
-            settings.data_dir / "indexes" / TENANT,
-            index,
-            collection.documents,
-            encoder=encoder_of(config),
-            default=settings.default_encoder,
-            threads=settings.threads,
-            progress=progress,
-        )
+        return await index_on_disk(settings, TENANT, wanted, progress)
 
 
 async def _ask(served: Served, cascade: str, index: str, question: str, console: Console) -> Ranked:

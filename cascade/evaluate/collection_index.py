@@ -1,4 +1,4 @@
-"""Puts a collection's documents into an index, on disk or through a server, and refuses one that holds others too."""
+"""Puts a collection's documents, and no others, into an index: on disk, or through a server."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cascade_client
-
 from cascade.build import Models
 from cascade.errors import InvalidInputError, NotFoundError, Violation
 from cascade.index.store import IndexStore
 from cascade.types import Document
+from cascade_server.settings import Settings
 
 Progress = Callable[[int, int], None]
 """Told how many documents are done, and of how many."""
@@ -21,91 +20,92 @@ Progress = Callable[[int, int], None]
 _PER_UPSERT = 1000  # the server answers once per upsert, so that this is how often progress shows
 
 
-def index_name(name: str) -> str:
-    """A valid index name as near as possible to `name`."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63] or "collection"
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An index of exactly these documents; `encoder` is empty where any will do.
+
+    Other documents that are found in it are deleted if `prune`, and are an error otherwise.
+    """
+
+    name: str
+    documents: Sequence[Document]
+    encoder: str = ""
+    prune: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What an index holds after it was brought up to date."""
+    """What an index holds now."""
 
     documents: int
     version: int
 
 
-async def index_on_disk(
-    root: Path,
-    name: str,
-    documents: Sequence[Document],
-    *,
-    encoder: str,
-    default: str,
-    threads: int | None,
-    progress: Progress,
-) -> Held:
-    """Create the index below `root` or bring it up to date.
+def index_name(name: str) -> str:
+    """A valid index name as near as possible to `name`."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63] or "collection"
 
-    `encoder` is the one that it must have, or empty when any will do: it is made with `default` then. Raises
-    InvalidInputError when it has another encoder or holds other documents too.
+
+async def index_on_disk(settings: Settings, tenant: str, wanted: Wanted, progress: Progress) -> Held:
+    """Make the index in the data folder as it is wanted, encoding only what is new.
+
+    Raises InvalidInputError when it has another encoder, or documents that may not be deleted.
     """
-    models = Models(threads=threads)
+    models = Models(threads=settings.threads, device=settings.device)
+    store = IndexStore(settings.data_dir / "indexes" / tenant, models.encoder)
     try:
-        return await asyncio.to_thread(
-            _index, IndexStore(root, models.encoder), name, documents, encoder, default, progress
-        )
+        return await asyncio.to_thread(_index, store, wanted, settings.default_encoder, progress)
     finally:
+        store.close()
         await models.aclose()
 
 
-async def index_through_server(
-    client: cascade_client.AsyncClient, name: str, documents: Sequence[Document], *, encoder: str, progress: Progress
-) -> Held:
-    """As `index_on_disk`, in the server that `client` is connected to."""
+async def index_through_server(client: cascade_client.AsyncClient, wanted: Wanted, progress: Progress) -> Held:
+    """As `index_on_disk`, in a server; documents that are too many are found by their number, and never deleted."""
     try:
-        info = await client.get_index(name)
+        info = await client.get_index(wanted.name)
     except cascade_client.NotFoundError:
-        info = await client.create_index(name, encoder)
-    _check_encoder(name, info.encoder, encoder)
-    done = 0
-    progress(done, len(documents))
-    for batch in (documents[start : start + _PER_UPSERT] for start in range(0, len(documents), _PER_UPSERT)):
-        info = (await client.upsert(name, [_sent(document) for document in batch])).index
-        done += len(batch)
-        progress(done, len(documents))
-    _check_size(name, info.documents, len(documents))
+        info = await client.create_index(wanted.name, wanted.encoder)
+    _check_encoder(wanted, info.encoder)
+    total = len(wanted.documents)
+    _check_others(wanted, info.documents - total)
+    progress(0, total)
+    for start in range(0, total, _PER_UPSERT):
+        batch = wanted.documents[start : start + _PER_UPSERT]
+        info = (await client.upsert(wanted.name, [_sent(document) for document in batch])).index
+        progress(start + len(batch), total)
+    _check_others(wanted, info.documents - total)
     return Held(info.documents, info.version)
 
 
-def _index(
-    store: IndexStore, name: str, documents: Sequence[Document], encoder: str, default: str, progress: Progress
-) -> Held:
+def _index(store: IndexStore, wanted: Wanted, default_encoder: str, progress: Progress) -> Held:
     try:
-        try:
-            index = store.open(name)
-        except NotFoundError:
-            store.create(name, encoder or default)
-            index = store.open(name)
-        _check_encoder(name, index.info.encoder, encoder)
-        index.upsert(documents, progress=progress)
-        progress(len(documents), len(documents))  # an index that has them all says nothing
-        _check_size(name, index.info.documents, len(documents))
-        return Held(index.info.documents, index.info.version)
-    finally:
-        store.close()
+        index = store.open(wanted.name)
+    except NotFoundError:
+        store.create(wanted.name, wanted.encoder or default_encoder)
+        index = store.open(wanted.name)
+    _check_encoder(wanted, index.info.encoder)
+    others = set(index.snapshot.doc_ids) - {document.doc_id for document in wanted.documents}
+    if wanted.prune:
+        index.delete(sorted(others))
+    else:
+        _check_others(wanted, len(others))
+    index.upsert(wanted.documents, progress=progress)
+    progress(len(wanted.documents), len(wanted.documents))  # an index that has them all says nothing
+    return Held(index.info.documents, index.info.version)
 
 
 def _sent(document: Document) -> cascade_client.Document:
     return cascade_client.Document(document.doc_id, document.text, document.title, document.metadata)
 
 
-def _check_encoder(name: str, found: str, expected: str) -> None:
-    if expected and found != expected:
-        message = f"was made with the encoder {found!r}, and the cascade needs {expected!r}; name another index"
-        raise InvalidInputError([Violation(f"index {name!r}", message)])
+def _check_encoder(wanted: Wanted, found: str) -> None:
+    if wanted.encoder not in ("", found):
+        message = f"was made with the encoder {found!r}, and the cascade needs {wanted.encoder!r}; name another index"
+        raise InvalidInputError([Violation(f"index {wanted.name!r}", message)])
 
 
-def _check_size(name: str, found: int, expected: int) -> None:
-    if found != expected:
-        message = f"holds {found} documents and the collection {expected}; drop it, or name another index"
-        raise InvalidInputError([Violation(f"index {name!r}", message)])
+def _check_others(wanted: Wanted, others: int) -> None:
+    if others > 0:
+        message = f"holds {others} documents that are not in the collection; drop it, or name another index"
+        raise InvalidInputError([Violation(f"index {wanted.name!r}", message)])

@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from cascade import presets
+from cascade.config import CascadeConfig, DenseConfig
+from cascade.errors import NotFoundError
 from cascade_client import AsyncClient
 from cascade_server.app import Server
 from cascade_server.cascade_files import read_cascades
 from cascade_server.settings import Settings
-
-from cascade import presets
-from cascade.config import CascadeConfig, DenseConfig
-from cascade.errors import NotFoundError
 
 
 def known_cascade(settings: Settings, tenant: str, name: str) -> CascadeConfig:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from cascade_client import Ranked
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cascade.evaluate.measures import MEASURES
 from cascade.evaluate.report import Report, StageFigures
 from cascade.evaluate.significance import Interval
+from cascade_client import Ranked
 
 
 def quality_table(report: Report) -> Table:

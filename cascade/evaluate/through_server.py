@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cascade_client import AsyncClient, DeadlineError, Ranked
-
 from cascade.errors import NotFoundError
 from cascade.evaluate.collection import Collection
 from cascade.evaluate.report import Report, measure
 from cascade.evaluate.runs import Observation, Stage, StageCost, rebuild
+from cascade_client import AsyncClient, DeadlineError, Ranked
 
 Runs = Mapping[str, Mapping[str, tuple[str, ...]]]
 

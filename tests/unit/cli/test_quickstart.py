@@ -7,18 +7,19 @@ import json
 import re
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import structlog
-from cascade_client import AsyncClient
-from cascade_server.settings import Settings
 from rich.console import Console
 
 from cascade.cli.quickstart import demonstrate
 from cascade.errors import NotFoundError
 from cascade.evaluate.collection import Collection
 from cascade.types import Document
+from cascade_client import AsyncClient
+from cascade_server.settings import Settings
 
 QUESTIONS = ("where do rivers run", "what do engines burn")
 TEXTS = {
@@ -138,3 +139,17 @@ async def test_an_unknown_cascade_is_refused_before_anything_is_read(settings: S
 
     with pytest.raises(NotFoundError, match="known: fast, plain, quality"):
         await demonstrate(settings, "slow", never, QUESTIONS, keep=False, as_json=False, console=console)
+
+
+async def test_a_second_run_deletes_what_is_no_longer_documented_and_encodes_nothing(
+    settings: Settings, console: Console, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fewer() -> Collection:
+        return replace(small(), documents=small().documents[:3], qrels={"q1": {"river": 2}, "q2": {"engine": 2}})
+
+    held = []
+    for read in (small, fewer, fewer):
+        await demonstrate(settings, "plain", read, QUESTIONS[:1], keep=False, as_json=True, console=console)
+        held.append(json.loads(capsys.readouterr().out)["index"])
+    assert [index["documents"] for index in held] == [4, 3, 3]
+    assert held[0]["version"] < held[1]["version"] == held[2]["version"]
