@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,17 +17,33 @@ from cascade.types import Document, MetadataValue
 
 STDIN = Path("-")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # JSON's \u can make them, and UTF-8 cannot hold them
+_PATH = re.compile(r"documents\[(?P<position>\d+)\]\.?(?P<rest>.*)")
 _KEYS = {"_id", "doc_id", "text", "title", "metadata"}
 
 
-def read(paths: Iterable[Path]) -> tuple[list[Document], list[Violation]]:
-    """All documents of `paths` ("-" is standard input), and every line that is none, by FILE:LINE.
+@dataclass(slots=True)
+class Lines:
+    """The documents of some files, the place FILE:LINE of each, and by their places the lines that are none."""
+
+    documents: list[Document] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    problems: list[Violation] = field(default_factory=list)
+
+    def place(self, path: str) -> str:
+        """Where the document of a field path such as documents[3].text was read, with the rest of the path."""
+        found = _PATH.fullmatch(path)
+        if found is None or int(found["position"]) >= len(self.places):
+            return path
+        return " ".join(filter(None, (self.places[int(found["position"])], found["rest"])))
+
+
+def read(paths: Iterable[Path]) -> Lines:
+    """All documents of `paths`, of which "-" is standard input.
 
     A line is an object with `_id` or `doc_id`, `text`, and maybe `title`; whatever else it holds, or holds under
     `metadata`, is metadata, where null counts as absent. Blank lines are left out.
     """
-    documents: list[Document] = []
-    problems: list[Violation] = []
+    lines = Lines()
     seen: dict[str, str] = {}
     for place, line in _lines(paths):
         try:
@@ -34,11 +51,12 @@ def read(paths: Iterable[Path]) -> tuple[list[Document], list[Violation]]:
             if document.doc_id in seen:
                 raise ValueError(f"the id {document.doc_id!r} is already that of {seen[document.doc_id]}")
         except ValueError as error:
-            problems.append(Violation(place, str(error)))
+            lines.problems.append(Violation(place, str(error)))
         else:
             seen[document.doc_id] = place
-            documents.append(document)
-    return documents, problems
+            lines.documents.append(document)
+            lines.places.append(place)
+    return lines
 
 
 def _lines(paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:

@@ -67,12 +67,14 @@ def add(
 ) -> None:
     """Add documents, and replace those whose id is there, as one change: all of them or none."""
     from cascade.cli import documents, output, shapes
-    from cascade.errors import InvalidInputError
+    from cascade.errors import InvalidInputError, Violation
+    from cascade_client import InvalidArgumentError
 
     for path in files:
         if path != documents.STDIN and not path.is_file():
             raise typer.BadParameter(f"{path} is not a file", param_hint="FILE")
-    found, problems = documents.read(files)
+    lines = documents.read(files)
+    problems = lines.problems
     if problems and not skip_bad:
         raise InvalidInputError(problems)
     for problem in problems:
@@ -80,7 +82,10 @@ def add(
     with _indexes(target, tenant, local, data_dir) as indexes:
         if create_:
             _create_unless_there(indexes, name)
-        change = _upsert(indexes, name, found)
+        try:
+            change = _upsert(indexes, name, lines.documents)
+        except (InvalidInputError, InvalidArgumentError) as error:
+            raise InvalidInputError([Violation(lines.place(v.field), v.message) for v in error.violations]) from error
     if as_json:
         output.print_json({**shapes.change(change), "skipped": len(problems)})
         return

@@ -14,8 +14,8 @@ from cascade.types import Document
 def _read(tmp_path: Path, *lines: bytes) -> tuple[list[Document], list[str]]:
     path = tmp_path / "c.jsonl"
     path.write_bytes(b"\n".join(lines))
-    documents, problems = read([path])
-    return documents, [f"{p.field.removeprefix(str(path))}: {p.message}" for p in problems]
+    lines = read([path])
+    return lines.documents, [f"{p.field.removeprefix(str(path))}: {p.message}" for p in lines.problems]
 
 
 def test_beir_lines_and_lines_with_doc_id_are_read(tmp_path: Path) -> None:
@@ -65,3 +65,13 @@ def test_an_id_that_stands_twice_names_both_lines(tmp_path: Path) -> None:
     documents, problems = _read(tmp_path, line, line)
     assert len(documents) == 1
     assert problems[0].endswith("c.jsonl:1")
+
+
+def test_a_field_of_a_document_is_found_in_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(b'\n{"_id": "a", "text": "x"}\n{\n{"_id": "b", "text": "x"}\n')
+    lines = read([path])
+    assert lines.place("documents[1].text") == f"{path}:4 text"
+    assert lines.place("documents[0]") == f"{path}:2"
+    assert lines.place("documents[2].text") == "documents[2].text"
+    assert lines.place("index") == "index"

@@ -69,6 +69,18 @@ def test_bad_lines_can_be_left_out_and_are_counted(run: Callable[..., Any], wher
     assert "<stdin>:3" in result.stderr
 
 
+def test_a_document_that_is_too_long_is_named_by_its_line(
+    run: Callable[..., Any], run_json: Callable[..., Any], where: list[str], tmp_path: Path
+) -> None:
+    run_json("index", "create", "long", *where)
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(_LINES + json.dumps({"_id": "c", "text": "x" * 1_000_001}).encode())
+    result = run("index", "add", "long", path, *where, "--json")
+    assert result.exit_code == 2
+    assert [v["field"] for v in json.loads(result.stderr)["error"]["violations"]] == [f"{path}:3 text"]
+    assert run_json("index", "show", "long", *where)["documents"] == 0
+
+
 def test_a_name_that_cannot_be_one_is_bad_input(run: Callable[..., Any], where: list[str]) -> None:
     result = run("index", "create", "../outside", *where, "--json")
     assert result.exit_code == 2

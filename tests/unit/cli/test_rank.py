@@ -83,6 +83,14 @@ def test_every_violation_is_told(run: Callable[..., Any], where: list[str]) -> N
     assert "query: is blank" in people.stderr
 
 
+def test_a_query_that_is_not_valid_text_is_bad_input(run: Callable[..., Any], where: list[str]) -> None:
+    result = run("rank", "\udcff", "--document", "x", "--cascade", "words", *where, "--json")
+    assert result.exit_code == 2
+    (violation,) = json.loads(result.stderr)["error"]["violations"]
+    assert violation["field"] == "query"
+    assert "not valid UTF-8" in violation["message"]
+
+
 @pytest.mark.parametrize(
     "mistake", [["--cascade", "nope"], ["--tenant", "nobody"], ["--index", "absent", "--document", "x"]]
 )
