@@ -30,28 +30,24 @@ class Permit:
 
 
 class Admission:
-    """At most `limit` permits are out at a time, and none while the server is closed; nobody waits for one."""
+    """At most `limit` permits are out at a time, and none before `open()`; nobody waits for one."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._taken = 0
         self._issued = 0
-        self._state = "starting"
+        self._open = False
         self._typical_seconds = _SHORTEST_RETRY
 
     def open(self) -> None:
         """Admit requests from now on."""
-        self._state = ""
-
-    def close(self, state: str) -> None:
-        """Refuse requests from now on, because the server is in `state`; permits that are out stay good."""
-        self._state = state
+        self._open = True
 
     @contextmanager
     def admit(self) -> Iterator[Permit]:
         """A permit for the length of the block. Raises OverloadedError or UnavailableError, without waiting."""
-        if self._state:
-            raise UnavailableError(self._state)
+        if not self._open:
+            raise UnavailableError("starting")
         if self._taken >= self._limit:
             raise OverloadedError("the server", max(_SHORTEST_RETRY, self._typical_seconds / self._limit))
         self._taken += 1

@@ -8,13 +8,13 @@ from functools import partial
 
 import grpc
 import structlog
-from cascade_api.v1 import index_pb2_grpc, ranking_pb2_grpc, server_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from cascade import presets
 from cascade.build import Models, build_cascade
 from cascade.errors import ConfigError, ModelLoadError
+from cascade_api.v1 import index_pb2_grpc, ranking_pb2_grpc, server_pb2_grpc
 from cascade_server.admission import Admission
 from cascade_server.cascade_files import read_cascades
 from cascade_server.convert.responses import stage_models
@@ -100,28 +100,18 @@ class Server:
     async def stop(self, grace: float | None = None) -> None:
         """Refuse new requests, give those in progress `grace` seconds, and release everything."""
         log.info("draining", grace=grace)
-        self._ranking.close("stopping")
-        self._upserts.close("stopping")
         await self._health.drain()
         if self._watch is not None:
             self._watch.cancel()
         if self._grpc is not None:
-            await self._drain(self._grpc, grace)
+            await self._requests.drain(grace)
+            await self._grpc.stop(None)
         await self._indexes.aclose()
         await self._tenants.aclose()
         await self.models.aclose()
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
         log.info("stopped")
-
-    async def _drain(self, server: grpc.aio.Server, grace: float | None) -> None:
-        """Stop the gRPC server as soon as no request of ours is in progress: health watchers would stay for ever."""
-        stopping = asyncio.create_task(server.stop(grace))
-        idle = asyncio.create_task(self._requests.idle())
-        await asyncio.wait({stopping, idle}, return_when=asyncio.FIRST_COMPLETED)
-        idle.cancel()
-        await server.stop(None)
-        await asyncio.wait({stopping, idle})
 
     def _listen(self) -> grpc.aio.Server:
         limit = self.settings.max_message_bytes

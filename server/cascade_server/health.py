@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Set
 
 import structlog
-from cascade_api.v1 import index_pb2, ranking_pb2, server_pb2
 from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from cascade.build import Models
+from cascade_api.v1 import index_pb2, ranking_pb2, server_pb2
 
 RANKING = ranking_pb2.DESCRIPTOR.services_by_name["RankingService"].full_name
 INDEX = index_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name

@@ -14,6 +14,13 @@ from urllib.request import urlopen
 import grpc
 import pytest
 import pytest_asyncio
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from prometheus_client.parser import text_string_to_metric_families
+
+from cascade.budget import Budget
+from cascade.config import CascadeConfig, parse
 from cascade_api.v1 import (
     document_pb2,
     index_pb2,
@@ -24,13 +31,6 @@ from cascade_api.v1 import (
 )
 from cascade_server.app import Server
 from cascade_server.settings import Settings
-from google.rpc import error_details_pb2
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
-from prometheus_client.parser import text_string_to_metric_families
-
-from cascade.budget import Budget
-from cascade.config import CascadeConfig, parse
 
 PLAIN = """
 description: words only

@@ -8,8 +8,9 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
-from cascade_api.v1 import document_pb2, index_pb2, ranking_pb2
 from google.protobuf.duration_pb2 import Duration
+
+from cascade_api.v1 import document_pb2, index_pb2, ranking_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

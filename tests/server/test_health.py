@@ -35,9 +35,8 @@ async def test_an_unknown_service_has_no_health(plain: Any, refused: Any) -> Non
 async def test_a_model_that_is_not_there_is_seen_and_refused_and_harms_no_other_cascade(
     serve: Any, configs: Any, refused: Any, tmp_path: Any
 ) -> None:
-    broken = parse(
-        "retrieve: [{kind: bm25}]\ntiers: [{kind: cross_encoder, depth: 5, model: /no/such/model}]", "broken"
-    )
+    tier = "{kind: cross_encoder, depth: 5, model: /no/such/model}"
+    broken = parse(f"retrieve: [{{kind: bm25}}]\ntiers: [{tier}]", "broken")
     async with serve(tmp_path, {"plain": configs["plain"], "broken": broken}) as running:
         assert await serving(running) == {"": False, RANKING: False, INDEX: True, SERVER: True}
         refusal = await refused(running.rank(cascade="broken"))

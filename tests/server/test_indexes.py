@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+
 from cascade_api.v1 import document_pb2, index_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

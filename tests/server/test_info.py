@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from cascade_api.v1 import server_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cascade_server.metrics import INDEXES_PER_TENANT, SECONDS, Metrics
 from prometheus_client import generate_latest
 
 from cascade.errors import ConfigError
+from cascade_server.metrics import INDEXES_PER_TENANT, SECONDS, Metrics
 
 EVERY_METRIC = {
     "cascade_requests_total": {"tenant", "cascade", "code"},

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from cascade_api.v1 import index_pb2, server_pb2
 from google.protobuf import timestamp_pb2
 
 from cascade.engine import Cascade
 from cascade.index import IndexInfo
 from cascade.inference.model import ModelStatus
+from cascade_api.v1 import index_pb2, server_pb2
 from cascade_server.convert.responses import stage_models
 from cascade_server.settings import Settings
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from cascade_api.v1 import document_pb2
-
 from cascade.types import Document, MetadataValue
+from cascade_api.v1 import document_pb2
 from cascade_server.convert.checks import Checks, key_path, quoted
 
 

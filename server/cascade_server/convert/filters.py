@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from cascade_api.v1 import document_pb2
-
 from cascade.filters import And, Comparison, Filter, Not, Operator, Or
+from cascade_api.v1 import document_pb2
 from cascade_server.convert.checks import Checks
 from cascade_server.convert.documents import metadata_value
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from cascade_api.v1 import index_pb2, ranking_pb2
 from google.protobuf import duration_pb2
 
 from cascade.types import Document, Query
-from cascade_server.convert.checks import Checks, check_index_name
+from cascade_api.v1 import index_pb2, ranking_pb2
+from cascade_server.convert.checks import Checks, check_index_name, quoted
 from cascade_server.convert.documents import check_unique, inline_documents, stored_document
 from cascade_server.convert.filters import filter_of
 from cascade_server.settings import Settings
@@ -81,27 +81,19 @@ async def upsert(messages: AsyncIterator[index_pb2.UpsertDocumentsRequest], limi
     """Collect the stream; documents are numbered across its messages. Raises InvalidInputError with every violation."""
     checks = Checks()
     index, documents, size = "", list[Document](), 0
+    most, most_bytes = limits.max_upsert_documents, limits.max_upsert_bytes
     async for message in messages:
         index = index or message.index
         if message.index not in ("", index):
-            checks.add("index", f"found {message.index!r} after {index!r}, expected one index for the whole stream")
-        size += message.ByteSize()
-        checks.require(
-            size <= limits.max_upsert_bytes,
-            "documents",
-            f"found more than {limits.max_upsert_bytes} bytes in one upsert; send it as several",
-        )
-        checks.require(
-            len(documents) + len(message.documents) <= limits.max_upsert_documents,
-            "documents",
-            f"found more than {limits.max_upsert_documents} documents in one upsert; send it as several",
-        )
-        if size > limits.max_upsert_bytes or len(documents) + len(message.documents) > limits.max_upsert_documents:
+            found = f"found {quoted(message.index)} after {quoted(index)}"
+            checks.add("index", f"{found}, expected one index for the whole stream")
+        start, size = len(documents), size + message.ByteSize()
+        if start + len(message.documents) > most or size > most_bytes:
+            what = f"{most} documents" if size <= most_bytes else f"{most_bytes} bytes"
+            checks.add("documents", f"found more than {what} in one upsert; send it as several")
             checks.done()
-        documents.extend(
-            stored_document(d, len(documents) + i, checks, max_chars=limits.max_document_chars)
-            for i, d in enumerate(message.documents)
-        )
+        for position, document in enumerate(message.documents, start):
+            documents.append(stored_document(document, position, checks, max_chars=limits.max_document_chars))
     check_index_name(index, "index", checks)
     check_unique((d.doc_id for d in documents), checks)
     checks.done()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from cascade_api.v1 import ranking_pb2, trace_pb2
 from google.protobuf import duration_pb2
 
 from cascade.answer import Answer
 from cascade.config import CascadeConfig
 from cascade.trace import StageStatus, StageTrace
 from cascade.types import Ranking
+from cascade_api.v1 import ranking_pb2, trace_pb2
 from cascade_server.convert.requests import RankQuery
 
 _STATUS: dict[StageStatus, trace_pb2.StageStatus.ValueType] = {

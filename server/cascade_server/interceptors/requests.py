@@ -8,7 +8,9 @@ from contextlib import aclosing
 from typing import Any, cast
 
 import grpc
+import structlog
 
+from cascade_server.admission import UnavailableError
 from cascade_server.interceptors.malformed import Malformed, tolerant
 from cascade_server.interceptors.scope import Context, RequestScope
 from cascade_server.metrics import Metrics
@@ -18,6 +20,8 @@ _OURS = "/cascade_api."
 
 # Its types know the synchronous server only.
 Handler = Any
+
+log = structlog.get_logger()
 
 
 class RequestInterceptor(grpc.aio.ServerInterceptor):
@@ -29,10 +33,18 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._stopping = False
 
-    async def idle(self) -> None:
-        """Return when no request is in progress and every answer is sent."""
-        await self._idle.wait()
+    async def drain(self, grace: float | None) -> None:
+        """Refuse new requests as UNAVAILABLE, and return when those in progress are answered, or after `grace` seconds.
+
+        gRPC's own drain would cancel a request that comes just then, which tells its caller nothing.
+        """
+        self._stopping = True
+        try:
+            await asyncio.wait_for(self._idle.wait(), grace or 0)
+        except TimeoutError:
+            log.warning("drain_cut_short", in_progress=self._running)
 
     async def intercept_service(
         self,
@@ -55,6 +67,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
     def _unary_unary(self, handler: Handler, method: str) -> Callable[[Any, Context], Awaitable[Any]]:
         async def answer(request: Any, context: Context) -> Any:
             async with self._scope(method, context):
+                self._refuse_when_stopping()
                 return await handler.unary_unary(_sound(request), context)
 
         return answer
@@ -62,6 +75,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
     def _unary_stream(self, handler: Handler, method: str) -> Callable[[Any, Context], AsyncIterator[Any]]:
         async def answer(request: Any, context: Context) -> AsyncIterator[Any]:
             async with self._scope(method, context):
+                self._refuse_when_stopping()
                 responses = handler.unary_stream(_sound(request), context)
                 async with aclosing(responses):
                     async for response in responses:
@@ -72,16 +86,18 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
     def _stream_unary(self, handler: Handler, method: str) -> Callable[[Any, Context], Awaitable[Any]]:
         async def answer(requests: AsyncIterator[Any], context: Context) -> Any:
             async with self._scope(method, context):
+                self._refuse_when_stopping()
                 return await handler.stream_unary(_all_sound(requests), context)
 
         return answer
 
     def _scope(self, method: str, context: Context) -> RequestScope:
-        self._running += 1
-        self._idle.clear()
-        self._metrics.started()
-        # Called once the status is on its way, which is later than the end of the handler; its type is not importable.
-        context.add_done_callback(cast("Any", self._sent))
+        if not self._stopping:
+            self._running += 1
+            self._idle.clear()
+            self._metrics.started()
+            # Called once the status is on its way, later than the end of the handler; its type is not importable.
+            context.add_done_callback(cast("Any", self._sent))
         return RequestScope(method, context, self._tenants, self._metrics)
 
     def _sent(self, _context: Context) -> None:
@@ -89,6 +105,10 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         self._running -= 1
         if not self._running:
             self._idle.set()
+
+    def _refuse_when_stopping(self) -> None:
+        if self._stopping:
+            raise UnavailableError("stopping")
 
 
 def _sound(request: Any) -> Any:

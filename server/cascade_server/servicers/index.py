@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
-from cascade_api.v1 import index_pb2, index_pb2_grpc
 
 from cascade.config import DenseConfig
 from cascade.errors import ModelLoadError
+from cascade_api.v1 import index_pb2, index_pb2_grpc
 from cascade_server.admission import Admission
 from cascade_server.convert.descriptions import index_message
 from cascade_server.convert.requests import deletion, index_name, upsert

@@ -6,9 +6,9 @@ from importlib.metadata import version
 from typing import Any
 
 import grpc
-from cascade_api.v1 import server_pb2, server_pb2_grpc
 
 from cascade.build import Models
+from cascade_api.v1 import server_pb2, server_pb2_grpc
 from cascade_server.convert.descriptions import cascade_message, limits_message, model_message
 from cascade_server.convert.responses import stage_models
 from cascade_server.settings import Settings

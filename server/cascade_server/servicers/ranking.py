@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from cascade_api.v1 import ranking_pb2, ranking_pb2_grpc
 
 from cascade.answer import Answer
 from cascade.budget import Budget
@@ -17,6 +16,7 @@ from cascade.build import Models, bind_documents, bind_index
 from cascade.engine import Cascade
 from cascade.errors import InvalidInputError, Violation
 from cascade.stages import Corpus
+from cascade_api.v1 import ranking_pb2, ranking_pb2_grpc
 from cascade_server.admission import Admission, Permit
 from cascade_server.convert.requests import RankQuery, rank_query
 from cascade_server.convert.responses import rank_response
