@@ -83,6 +83,8 @@ class Index:
             before = self._snapshot
             here = before.fetch([d.doc_id for d in given])
             new = [d for d in given if d.doc_id not in here or not _same(d, here[d.doc_id])]
+            if not new and progress:
+                progress(len(given), len(given))
             if new:
                 pending = Pending(self.folder / "pending", before.info.dimensions)
                 encoder = self._encoders(before.info.encoder)

@@ -40,6 +40,11 @@ class Snapshot:
         self.lexical = lexical
         self._vectors = vectors
 
+    @property
+    def doc_ids(self) -> Sequence[str]:
+        """All documents, sorted."""
+        return self._doc_ids
+
     def bm25(self, query: str, depth: int, where: Filter | None) -> list[tuple[str, float]]:
         """The best `depth` documents that meet `where` and share a term with `query`; scores are above zero."""
         return self._named(*self.lexical.search(query, depth, self._allowed(where)))

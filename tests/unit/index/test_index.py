@@ -45,6 +45,7 @@ def test_documents_come_back_as_they_went_in(index: Index, notes: list[Document]
     found = index.snapshot.fetch(["moon", "boil", "nowhere"])
     assert found == {"boil": notes[0], "moon": notes[3]}
     assert found["moon"].metadata["far"] is True
+    assert index.snapshot.doc_ids == ["boil", "bread", "freeze", "moon"]
 
 
 def test_values_of_metadata_keep_their_types(index: Index) -> None:
@@ -161,6 +162,7 @@ def test_progress_counts_the_documents_that_have_a_vector(index: Index) -> None:
     index.upsert(documents[:50])
     index.upsert(documents, progress=lambda done, total: seen.append((done, total)))
     assert seen[0] == (50, 300)
+    index.upsert(documents, progress=lambda done, total: seen.append((done, total)))  # nothing is left to encode
     assert seen[-1] == (300, 300)
     assert seen == sorted(seen)
     assert len(seen) > 2
