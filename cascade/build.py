@@ -117,7 +117,7 @@ def bind_documents(config: CascadeConfig, documents: Sequence[Document], models:
             retrievers[config_.name] = InlineDense(documents, models.encoder(config_.model), config_.name)
         else:
             retrievers[config_.name] = InlineBm25(documents, config_.name, k1=config_.k1, b=config_.b)
-    return Corpus(retrievers, InlineDocuments(documents), size=len(documents))
+    return Corpus(retrievers, InlineDocuments(documents), size=len(documents), whole=True)
 
 
 def _fuser(config: FuserConfig) -> Fuser:

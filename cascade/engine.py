@@ -129,7 +129,7 @@ class Cascade:
         started = time.monotonic()
         fuse = self.config.fuse
         in_order = {r.name: found[r.name] for r in self.config.retrieve if r.name in found}
-        fused = self._fuser.fuse(in_order).head(fuse.depth)
+        fused = self._fuser.fuse(in_order).head(_depth(fuse.depth, corpus))
         trace = StageTrace(
             fuse.name,
             fuse.kind,
@@ -152,7 +152,9 @@ class Cascade:
         started = time.monotonic()
         errors: list[BaseException] = []
         running = {
-            asyncio.ensure_future(_retrieval(corpus.retrievers[config.name], query, config.depth, budget)): config
+            asyncio.ensure_future(
+                _retrieval(corpus.retrievers[config.name], query, _depth(config.depth, corpus), budget)
+            ): config
             for config in self.config.retrieve
         }
         pending = set(running)
@@ -177,7 +179,7 @@ class Cascade:
                         yield config.name, None
                     else:
                         retrieval = task.result()
-                        own, usage = retrieval.ranking.head(config.depth), retrieval.usage
+                        own, usage = retrieval.ranking.head(_depth(config.depth, corpus)), retrieval.usage
                         progress.ended(_used(trace, len(own), usage), own=own, best=own)
                         yield config.name, own
         finally:
@@ -266,6 +268,10 @@ def _reorder(config: TierConfig, head: Ranking, scores: Scores) -> Ranking:
     weights = {"received": 1.0 - config.blend.weight, "tier": config.blend.weight}
     fuser = RrfFuser(config.name, rrf_k=config.blend.rrf_k, weights=weights)
     return fuser.fuse({"received": head, "tier": ranked})
+
+
+def _depth(configured: int, corpus: Corpus) -> int:
+    return max(configured, corpus.size) if corpus.whole else configured
 
 
 def _seconds(milliseconds: float | None) -> float | None:

@@ -104,9 +104,13 @@ class SupportsClose(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """What one request ranks: a fixed set of documents, and the retrievers over it by stage name."""
+    """What one request ranks: a fixed set of documents, and the retrievers over it by stage name.
+
+    With `whole`, every document takes part: no retriever and no fusion cuts any away, and tiers rerank the head.
+    """
 
     retrievers: Mapping[str, Retriever]
     documents: DocumentSource
     size: int
     version: str = ""
+    whole: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 
 from cascade.types import Ranking
 
@@ -10,19 +11,23 @@ from cascade.types import Ranking
 class RrfFuser:
     """Fuses by rank alone, so that scores of different scales never meet (Cormack, Clarke and Buettcher, 2009)."""
 
-    def __init__(
-        self, name: str = "fuse", *, rrf_k: float = 60, weights: Mapping[str, float] | None = None
-    ) -> None:
+    def __init__(self, name: str = "fuse", *, rrf_k: float = 60, weights: Mapping[str, float] | None = None) -> None:
         self._name = name
         self._rrf_k = rrf_k
         self._weights = dict(weights or {})
 
     def fuse(self, rankings: Mapping[str, Ranking]) -> Ranking:
-        """One ranking of all documents; a ranking without a weight counts 1."""
+        """One ranking of all documents; a ranking without a weight counts 1.
+
+        Documents with one score in a ranking share the rank of the first of them: their order there is only that of
+        their ids, and must not decide between them here.
+        """
         scores: dict[str, float] = {}
         for branch, ranking in rankings.items():
             weight = self._weights.get(branch, 1.0)
-            for candidate in ranking:
-                gain = weight / (self._rrf_k + candidate.rank)
-                scores[candidate.doc_id] = scores.get(candidate.doc_id, 0.0) + gain
+            for _, tied in groupby(ranking, key=lambda c: (c.scored_by, c.score)):
+                group = list(tied)
+                gain = weight / (self._rrf_k + group[0].rank)
+                for candidate in group:
+                    scores[candidate.doc_id] = scores.get(candidate.doc_id, 0.0) + gain
         return Ranking.from_scores(scores.items(), self._name)

@@ -30,9 +30,7 @@ class CrossEncoderReranker:
     def estimate_cost(self, query: Query, candidates: Sequence[Candidate]) -> float:
         """Seconds, by the rate of the last batches."""
         asked = len(candidates) * approximate_tokens([query.text], most=self._max_length)
-        return self._model.cost.seconds(
-            asked + approximate_tokens([c.text for c in candidates], most=self._max_length)
-        )
+        return self._model.cost.seconds(asked + approximate_tokens([c.text for c in candidates], most=self._max_length))
 
     async def score(self, query: Query, candidates: Sequence[Candidate], *, budget: Budget) -> Scores:
         """The model's score for each candidate, on the model's own scale."""

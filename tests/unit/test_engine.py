@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -281,6 +282,13 @@ async def test_the_stream_has_one_update_per_stage_and_its_last_equals_the_answe
     assert [len(u.answer.trace) for u in updates] == [1, 2, 3, 4, 5]
     whole = await made.rank(Query("q"), over, top_k=3, budget=Budget())
     assert updates[-1].answer.ranking == whole.ranking
+
+
+async def test_of_a_whole_corpus_no_document_is_cut_away() -> None:
+    made = cascade("retrieve: [{kind: bm25, depth: 2}]\nfuse: {kind: rrf, depth: 2}")
+    over = corpus(Fixed("abcdef"))
+    assert len((await rank(made, over)).ranking) == 2
+    assert len((await rank(made, replace(over, whole=True))).ranking) == 6
 
 
 async def test_a_cancelled_request_cancels_what_runs_for_it() -> None:

@@ -27,6 +27,12 @@ def test_scores_of_different_scales_do_not_matter() -> None:
     assert fuser.fuse({"left": LEFT, "right": huge}) == fuser.fuse({"left": LEFT, "right": RIGHT})
 
 
+def test_documents_with_one_score_are_told_apart_by_the_other_branch_alone() -> None:
+    unmatched = Ranking.from_scores([("a", 0.0), ("b", 0.0), ("c", 0.0)], "bm25")
+    dense = Ranking.from_scores([("c", 0.9), ("b", 0.5), ("a", 0.1)], "dense")
+    assert RrfFuser().fuse({"bm25": unmatched, "dense": dense}).doc_ids == ["c", "b", "a"]
+
+
 def test_a_weight_of_zero_leaves_only_the_other_branch_to_order() -> None:
     fused = RrfFuser(weights={"right": 0}).fuse({"left": LEFT, "right": RIGHT})
     assert fused.doc_ids == ["a", "b", "c"]
