@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -154,3 +155,37 @@ def test_options_that_do_not_go_together_are_refused(call: Callable[..., Result]
     result = call("--cascade", str(cascade), "--target", "localhost:1")
     assert result.exit_code == 2
     assert "are for a server in this process" in " ".join(result.stderr.replace("│", "").split())
+
+
+def test_a_server_elsewhere_is_measured_in_the_same_way(
+    run_json: Callable[..., Any], target: str, folder: Path
+) -> None:
+    given = ("eval", "--collection", folder, "--cascade", "words", "--target", target, "--index", "measured")
+    for report in (run_json(*given), run_json(*given)):
+        assert [stage["stage"] for stage in report["stages"]] == ["bm25", "fuse", "keep"]
+        assert report["stages"][0]["measures"]["RR@10"]["mean"] == pytest.approx(6 / 7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--split", "dev", "--cascade", "fast"), "known: test"),
+        (("--cascade", "slow"), "no cascade named 'slow'"),
+        (("--cascade", "slow", "--target", "TARGET"), "no cascade named 'slow'"),
+        (("--cascade", "/nowhere/plain.yaml"), "/nowhere/plain.yaml"),
+        (("--cascade", "fast", "--concurrency", "0"), "concurrency"),
+    ],
+)
+def test_bad_input_ends_with_status_2(
+    run: Callable[..., Any], target: str, folder: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    given = [target if argument == "TARGET" else argument for argument in arguments]
+    result = run("eval", "--collection", folder, *given)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_server_that_is_not_there_ends_with_status_1(run: Callable[..., Any], folder: Path) -> None:
+    result = run("eval", "--collection", folder, "--cascade", "fast", "--target", "127.0.0.1:1", "--timeout-ms", "50")
+    assert result.exit_code == 1
+    assert "error: " in result.stderr
