@@ -80,8 +80,9 @@ class Indexes:
         self._stores.clear()
 
     async def _change(self, tenant: str, name: str, change: Callable[[Index], Change]) -> Change:
-        index = await self.open(tenant, name)
-        done = await self._write(tenant, name, lambda: change(index))
+        # Opened twice: what is not there is refused without waiting, and what changed meanwhile is seen.
+        await self.open(tenant, name)
+        done = await self._write(tenant, name, lambda: change(self._store(tenant).open(name)))
         self._sizes.set(tenant, name, done.info.documents)
         return done
 

@@ -82,7 +82,7 @@ class Metrics:
 
     def __init__(self) -> None:
         # One more series for each, with the time of its birth, which nobody asks for.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library types only the rest
         self.registry = CollectorRegistry()
         self.indexes = IndexSizes()
         self.registry.register(self.indexes)
