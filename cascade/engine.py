@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from cascade.answer import Answer, Progress, Update
 from cascade.budget import Budget
-from cascade.config import CascadeConfig, TierConfig
+from cascade.config import CascadeConfig, RetrieverConfig, TierConfig
 from cascade.errors import StageError
 from cascade.failure import no_ranking, not_completed
 from cascade.fuse.rrf import RrfFuser
@@ -21,7 +21,6 @@ from cascade.stages import (
     Fuser,
     Reranker,
     Retrieval,
-    Retriever,
     Scores,
     SupportsClose,
     SupportsCostEstimate,
@@ -152,10 +151,7 @@ class Cascade:
         started = time.monotonic()
         errors: list[BaseException] = []
         running = {
-            asyncio.ensure_future(
-                _retrieval(corpus.retrievers[config.name], query, _depth(config.depth, corpus), budget)
-            ): config
-            for config in self.config.retrieve
+            asyncio.ensure_future(_retrieval(config, query, corpus, budget)): config for config in self.config.retrieve
         }
         pending = set(running)
         try:
@@ -232,7 +228,8 @@ class Cascade:
         return decide(budget, max_seconds=_seconds(tier.config.max_time_ms), estimate=estimate)
 
 
-async def _retrieval(retriever: Retriever, query: Query, depth: int, budget: Budget) -> Retrieval:
+async def _retrieval(config: RetrieverConfig, query: Query, corpus: Corpus, budget: Budget) -> Retrieval:
+    retriever, depth = corpus.retrievers[config.name], _depth(config.depth, corpus)
     return await _within(budget, retriever.retrieve(query, depth=depth, budget=budget))
 
 

@@ -53,7 +53,7 @@ class ConfigError(CascadeError):
 
 
 class NotFoundError(CascadeError):
-    """There is no `kind` called `name`; `known` lists those that exist, or is None where the caller may not learn them."""
+    """There is no `kind` called `name`; `known` lists those that exist, None where the caller may not learn them."""
 
     def __init__(self, kind: str, name: str, known: Sequence[str] | None = ()) -> None:
         self.kind = kind
