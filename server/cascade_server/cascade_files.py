@@ -25,9 +25,7 @@ def read_cascades(folder: Path | None, presets: Mapping[str, CascadeConfig]) -> 
     if not folder.is_dir():
         raise ConfigError(str(folder), ["is not a folder; make it, with one folder per tenant, or unset cascades_dir"])
     problems: list[str] = []
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
+    for entry in _entries(folder, problems):
         if entry.is_dir():
             _check_name(entry.name, entry, problems)
             tenants.setdefault(entry.name, {}).update(_read_tenant(entry, problems))
@@ -41,9 +39,7 @@ def read_cascades(folder: Path | None, presets: Mapping[str, CascadeConfig]) -> 
 
 def _read_tenant(folder: Path, problems: list[str]) -> dict[str, CascadeConfig]:
     cascades: dict[str, CascadeConfig] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
+    for path in _entries(folder, problems):
         if path.suffix == ".yml":
             problems.append(f"{path}: would not be read; rename it to {path.stem}.yaml")
         if path.suffix != ".yaml":
@@ -54,6 +50,15 @@ def _read_tenant(folder: Path, problems: list[str]) -> dict[str, CascadeConfig]:
         except ConfigError as error:
             problems.extend(f"{error.source}: {problem}" for problem in error.problems)
     return cascades
+
+
+def _entries(folder: Path, problems: list[str]) -> list[Path]:
+    """What is in the folder but for hidden entries, such as editors and Kubernetes leave."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        problems.append(f"{folder}: cannot be read: {error}")
+        return []
 
 
 def _check_name(name: str, path: Path, problems: list[str]) -> None:

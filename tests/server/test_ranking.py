@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from structlog.testing import capture_logs
 
-from cascade_api.v1 import document_pb2, ranking_pb2, trace_pb2
+from cascade_api.v1 import document_pb2, ranking_pb2, ranking_pb2_grpc, trace_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -164,6 +164,17 @@ async def test_a_request_whose_caller_leaves_is_dropped(library: Any, hung: Any)
             await arrived(0)
     assert [entry["code"] for entry in logs if entry["event"] == "request"] == ["CANCELLED"]
     assert await library.metric("cascade_requests_total", **counted) == before + 1
+
+
+async def test_a_stream_whose_caller_leaves_is_dropped(library: Any, hung: Any) -> None:
+    request = ranking_pb2.RankStreamRequest(request=library.request(cascade="mixed", index="fruit"))
+    with capture_logs() as logs:
+        async with hung(library) as arrived:
+            call = ranking_pb2_grpc.RankingServiceStub(library.channel).RankStream(request)
+            assert (await call.read()).stage == "bm25"
+            call.cancel()
+            await arrived(0)
+    assert [(e["method"], e["code"]) for e in logs if e["event"] == "request"] == [("RankStream", "CANCELLED")]
 
 
 async def test_a_request_leaves_one_line_in_the_log(plain: Any) -> None:

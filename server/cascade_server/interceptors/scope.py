@@ -17,6 +17,7 @@ from cascade_server.status import code_of, internal_status, shorten, status_of
 from cascade_server.tenants import Tenants, tenant_name
 
 _RANKING = "/cascade_api.v1.RankingService/"
+_INDEX = "/cascade_api.v1.IndexService/"
 _SERVER_FAULTS = (grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -51,7 +52,7 @@ class RequestScope:
             status = status_of(error)
             details = (("grpc-status-details-bin", status.SerializeToString()),)
             await self._context.abort(code_of(error), status.message, details)
-        elif isinstance(error, asyncio.CancelledError):
+        elif isinstance(error, asyncio.CancelledError | GeneratorExit):  # the latter from a stream nobody reads
             late = self._context.time_remaining() == 0
             self._account(grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED)
         elif isinstance(error, Exception):
@@ -64,7 +65,7 @@ class RequestScope:
         method = record.method.rsplit("/", 1)[-1]
         if record.method.startswith(_RANKING):
             self._metrics.ranked(record.tenant, record.cascade, code.name, seconds)
-        else:
+        elif record.method.startswith(_INDEX):
             self._metrics.index_request(record.tenant, method, code.name, seconds)
         fields = {"method": method, **record.fields, "code": code.name, "seconds": round(seconds, 6)}
         if error is not None:
