@@ -48,7 +48,13 @@ class Server:
             cascades or partial(read_cascades, settings.cascades_dir, presets.load_all()),
             partial(build_cascade, models=self.models),
         )
-        self._indexes = Indexes(settings.data_dir / "indexes", self.models.encoder, self._metrics.indexes)
+        self._indexes = Indexes(
+            settings.data_dir / "indexes",
+            self.models.encoder,
+            self._metrics.indexes,
+            # More than there can be upserts, so that a short write is not held up by long ones.
+            writers=settings.max_concurrent_upserts + 2,
+        )
         self._health = Health(self.models, self._named_models)
         self._ranking = Admission(settings.max_concurrent_requests)
         self._upserts = Admission(settings.max_concurrent_upserts)

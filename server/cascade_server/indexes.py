@@ -16,9 +16,6 @@ from cascade_server.metrics import IndexSizes
 
 T = TypeVar("T")
 
-# Encoding uses all cores by itself; a second writer fills the gaps in which the first waits for the disk.
-_WRITERS = 2
-
 
 class Indexes:
     """One folder of indexes per tenant; no search waits for a write, and no write is cut short by its caller's leaving.
@@ -26,13 +23,16 @@ class Indexes:
     Writes run in threads of their own, so that they cannot take those that searches need.
     """
 
-    def __init__(self, root: Path, encoders: Callable[[str], DocumentEncoder], sizes: IndexSizes) -> None:
+    def __init__(
+        self, root: Path, encoders: Callable[[str], DocumentEncoder], sizes: IndexSizes, *, writers: int = 6
+    ) -> None:
+        """`writers` is how many writes run at a time; the others wait for their turn."""
         self._root = root
         self._encoders = encoders
         self._sizes = sizes
         self._stores: dict[str, IndexStore] = {}
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
-        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="index writer")
+        self._writers = ThreadPoolExecutor(writers, thread_name_prefix="index writer")
         self._writing: set[asyncio.Task[object]] = set()
         self._closing = False
 
