@@ -14,7 +14,7 @@ from cascade.index.topk import Floats, Mask, Rows
 RECALL_WANTED = 0.99
 RECALL_DEPTH = 100
 _SAMPLE = 200
-_SHAPES = ((16, 100), (32, 200))  # links of a node, and candidates kept while linking it
+_SHAPES = ((32, 200), (48, 400))  # links of a node, and candidates kept while linking it
 _WIDTHS = (128, 256, 512)  # candidates kept while searching
 _EQUAL = 1e-6  # inner products closer than this are the same
 _EXACT_BELOW = 0.25  # of all vectors allowed by a filter: then scanning them is as fast and misses none
@@ -32,12 +32,13 @@ class Graph:
     def build(vectors: Vectors, seed: int = 0) -> Graph:
         """The narrowest graph and search width with a recall of `RECALL_WANTED`, or else the best that was tried.
 
-        Recall is measured on points halfway between two vectors drawn at random: away from the vectors, as queries
-        are, where a vector itself would be too easy to find. Of equally near vectors any counts.
+        Recall is measured at sums of three vectors drawn at random, which are as hard to search for as questions are
+        (44,000 vectors of all-MiniLM-L6-v2, width 256: 0.992, and 0.990 for questions of nq-qed; 0.998 for vectors that
+        are in the graph themselves). Of equally near vectors any counts.
         """
         faiss = load_faiss()
-        drawn = np.random.default_rng(seed).integers(0, len(vectors), size=(_SAMPLE, 2))
-        queries = vectors[drawn[:, 0]] + vectors[drawn[:, 1]]
+        drawn = np.random.default_rng(seed).integers(0, len(vectors), size=(_SAMPLE, 3))
+        queries = vectors[drawn].sum(axis=1)
         truth: Any = None
         tried: list[Graph] = []
         for links, linking_width in _SHAPES:
