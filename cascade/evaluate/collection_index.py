@@ -91,7 +91,6 @@ def _index(store: IndexStore, wanted: Wanted, default_encoder: str, progress: Pr
     else:
         _check_others(wanted, len(others))
     index.upsert(wanted.documents, progress=progress)
-    progress(len(wanted.documents), len(wanted.documents))  # an index that has them all says nothing
     return Held(index.info.documents, index.info.version)
 
 

@@ -49,7 +49,7 @@ def cost_table(report: Report) -> Table:
             f"{figures.candidates:.0f}",
             f"{figures.recall_ceiling.mean:.3f}",
             f"{figures.tokens:.0f}" if figures.tokens else "",
-            f"{figures.seconds * 1000:.1f}",
+            _milliseconds(figures.seconds),
         )
     table.caption = "in: candidates. ceiling: recall of those that the stage passes on or reranks, in whatever order."
     return table
@@ -57,18 +57,18 @@ def cost_table(report: Report) -> Table:
 
 def answer_table(ranked: Ranked) -> Table:
     """One row per stage: how it ended, what it cost, and the rank that it gave each of the results."""
-    table = Table(box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("stage")
     table.add_column("status")
-    for name in ("in → out", "ms", "tokens", *(f"#{result.rank}" for result in ranked.results)):
+    for name in ("in→out", "ms", "tokens", *(f"#{result.rank}" for result in ranked.results)):
         table.add_column(name, justify="right")
     ranks = [{place.stage: place.rank for place in result.stages} for result in ranked.results]
     for trace in ranked.trace:
         table.add_row(
             trace.stage,
             f"{trace.status} ({trace.reason})" if trace.reason else str(trace.status),
-            f"{trace.candidates_in} → {trace.candidates_out}",
-            f"{trace.run_time * 1000:.1f}",
+            f"{trace.candidates_in}→{trace.candidates_out}",
+            _milliseconds(trace.run_time),
             str(trace.tokens) if trace.tokens else "",
             *(str(by_stage.get(trace.stage, "")) for by_stage in ranks),
         )
@@ -77,6 +77,10 @@ def answer_table(ranked: Ranked) -> Table:
 
 def _with_interval(value: Interval) -> str:
     return f"{value.mean:.3f}\n{_short(value.low)}–{_short(value.high)}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f}" if seconds >= 0.01 else f"{seconds * 1000:.1f}"
 
 
 def _statuses(figures: StageFigures) -> str:

@@ -59,11 +59,6 @@ class Snapshot:
         """The documents of `doc_ids` that are here, by id."""
         return {doc_id: self._document(row) for doc_id in doc_ids if (row := self._row(doc_id)) is not None}
 
-    @property
-    def doc_ids(self) -> Sequence[str]:
-        """Every document, sorted by id."""
-        return self._doc_ids
-
     def __contains__(self, doc_id: str) -> bool:
         return self._row(doc_id) is not None
 

@@ -10,8 +10,9 @@ from cascade.evaluate.collection import Collection
 from cascade.evaluate.measures import MEASURES
 from cascade.evaluate.report import Report, measure, to_json
 from cascade.evaluate.runs import Observation, Stage, StageCost, rebuild
-from cascade.evaluate.tables import cost_table, quality_table
+from cascade.evaluate.tables import answer_table, cost_table, quality_table
 from cascade.types import Document
+from cascade_client import Provenance, Ranked, Result, StageScore, StageStatus, StageTrace
 
 STAGES = (Stage("bm25", "bm25", 10), Stage("fuse", "rrf", 10), Stage("tier", "cross_encoder", 2))
 QUERIES = {f"q{i}": "text" for i in range(12)}
@@ -99,3 +100,22 @@ def test_the_tables_fit_a_terminal_and_show_every_stage_with_its_interval() -> N
     assert "0.542" in shown
     assert ".500–.625" in shown
     assert "…" not in shown
+
+
+def test_an_answers_table_fits_a_terminal_and_shows_where_each_result_came_from() -> None:
+    names = ("bm25", "dense", "fuse", "cross_encoder", "listwise")
+    places = tuple(StageScore(name, 100 - place, 0.0) for place, name in enumerate(names))
+    ranked = Ranked(
+        results=tuple(Result(f"d{rank}", rank, 0.0, "listwise", stages=places) for rank in range(1, 6)),
+        trace=tuple(
+            StageTrace(name, name, StageStatus.COMPLETED, "", "", 4653, 100, 0, 4.1234, "", 4002) for name in names
+        ),
+        degraded=False,
+        provenance=Provenance("quality", "", {}),
+    )
+    console = Console(width=80, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(answer_table(ranked))
+    rows = [line.split() for line in captured.get().splitlines()]
+    assert ["cross_encoder", "completed", "4653→100", "4123", "4002", *["97"] * 5] in rows
+    assert ["bm25", "completed", "4653→100", "4123", "4002", *["100"] * 5] in rows
