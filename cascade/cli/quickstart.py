@@ -35,6 +35,7 @@ def quickstart_command(
     cascade: Annotated[str, typer.Option(help="The cascade that answers.")] = "quality",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the server; 0 takes a free one.")] = 0,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of indexes.", show_default=False)] = None,
+    queries: Annotated[int, typer.Option(min=1, help="How many of the judged queries to evaluate on.")] = 64,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the server running until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -47,8 +48,12 @@ def quickstart_command(
     logs.configure("console", "warning")
     settings = read_settings(host="127.0.0.1", port=port, metrics_port=0, data_dir=data_dir)
     console = Console(stderr=as_json, highlight=False)
+
+    def read() -> Collection:
+        return python_documentation().sample(queries, seed=0)
+
     try:
-        asyncio.run(demonstrate(settings, cascade, python_documentation, SHOWCASE, keep, as_json, console))
+        asyncio.run(demonstrate(settings, cascade, read, SHOWCASE, keep, as_json, console))
     except KeyboardInterrupt:
         if not keep:
             raise
@@ -96,7 +101,7 @@ def python_documentation() -> Collection:
     note = f"{judged.dropped} judgments name what this Python does not document and are left out"
     return Collection(
         name=f"python-{platform.python_version()}",
-        split="shipped judgments",
+        split="own judgments",
         documents=documents,
         queries=judged.queries,
         qrels=judged.qrels,
@@ -140,7 +145,8 @@ async def _evaluate(served: Served, cascade: str, index: str, collection: Collec
     from cascade.evaluate.tables import cost_table, quality_table
     from cascade.evaluate.through_server import Setup, evaluate
 
-    setup = Setup(cascade=cascade, index=index)
+    # One at a time, so that the times are those of a stage and not of waiting for another query's.
+    setup = Setup(cascade=cascade, index=index, concurrency=1)
     with count("asking judged queries", len(collection.queries)) as answered:
         report, _ = await evaluate(served.client, collection, setup, answered=answered)
     console.print()
