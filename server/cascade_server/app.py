@@ -28,6 +28,9 @@ from cascade_server.servicers.ranking import RankingServicer
 from cascade_server.settings import Settings
 from cascade_server.tenants import Configs, Tenants
 
+# Health watchers never end by themselves; this is how long the news that the server stops has to reach them.
+_LAST_WORDS_SECONDS = 0.5
+
 log = structlog.get_logger()
 
 
@@ -111,7 +114,7 @@ class Server:
             self._watch.cancel()
         if self._grpc is not None:
             await self._requests.drain(grace)
-            await self._grpc.stop(None)
+            await self._grpc.stop(min(grace or 0.0, _LAST_WORDS_SECONDS))
         await self._indexes.aclose()
         await self._tenants.aclose()
         await self.models.aclose()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import grpc
-from google.protobuf import any_pb2, duration_pb2
+from google.protobuf import duration_pb2
 from google.protobuf.message import Message
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2
 
 from cascade.errors import (
     AlreadyExistsError,
@@ -58,28 +60,30 @@ def reason_of(error: CascadeError) -> str:
 
 def status_of(error: CascadeError) -> status_pb2.Status:
     """What the caller is sent: code, message, ErrorInfo, and for some BadRequest or RetryInfo."""
-    code: int = code_of(error).value[0]
-    status = status_pb2.Status(code=code, message=shorten(str(error), _MAX_MESSAGE_CHARS))
-    facts = {key: shorten(str(value), 200) for key, value in vars(error).items() if isinstance(value, str | float)}
-    details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=reason_of(error), domain=DOMAIN, metadata=dict(sorted(facts.items())))
-    ]
+    known = sorted(vars(error).items())
+    facts = {key: shorten(str(value), 200) for key, value in known if isinstance(value, str | float)}
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason_of(error), domain=DOMAIN, metadata=facts)]
     if isinstance(error, InvalidInputError):
         details.append(_bad_request(error.violations))
     if isinstance(error, OverloadedError | UnavailableError):
         delay = duration_pb2.Duration()
         delay.FromNanoseconds(int(error.retry_after * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    for detail in details:
-        packed = any_pb2.Any()
-        packed.Pack(detail)
-        status.details.append(packed)
-    return status
+    return _status(code_of(error), shorten(str(error), _MAX_MESSAGE_CHARS), details)
 
 
 def internal_status() -> status_pb2.Status:
     """What the caller is sent for an error that nobody foresaw; its text stays in the server's log."""
-    return status_pb2.Status(code=code_pb2.INTERNAL, message="an unexpected error; the server's log has the details")
+    info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN)
+    return _status(grpc.StatusCode.INTERNAL, "an unexpected error; the server's log has the details", [info])
+
+
+def _status(code: grpc.StatusCode, message: str, details: Sequence[Message]) -> status_pb2.Status:
+    number: int = code.value[0]
+    status = status_pb2.Status(code=number, message=message)
+    for detail in details:
+        status.details.add().Pack(detail)
+    return status
 
 
 def shorten(text: str, limit: int) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import grpc
 import pytest
 
+from cascade.config import parse
+from cascade.weights import resolve_model
 from cascade_api.v1 import document_pb2, index_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -156,3 +158,15 @@ async def test_an_upsert_is_bounded(serve: Any, configs: Any, texts: Any, refuse
 async def test_deleting_nothing_is_refused(library: Any, refused: Any) -> None:
     assert list((await refused(delete(library, "fruit"))).violations) == ["doc_ids"]
     assert list((await refused(delete(library, "fruit", "d0", ""))).violations) == ["doc_ids[1]"]
+
+
+async def test_an_index_of_another_encoder_is_refused_by_a_cascade_with_vectors(
+    library: Any, refused: Any, serve: Any, tmp_path: Any
+) -> None:
+    twin = tmp_path / "twin"
+    twin.symlink_to(resolve_model("embedded:all-minilm-l6-v2"))
+    other = parse(f"retrieve: [{{kind: dense, model: {twin}}}]", "other")
+    async with serve(library.server.settings.data_dir, {"other": other}) as running:
+        refusal = await refused(running.rank(cascade="other", index="fruit"))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CONFIG")
+    assert "name that model, or index again" in refusal.message

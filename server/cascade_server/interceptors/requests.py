@@ -42,7 +42,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         """
         self._stopping = True
         try:
-            await asyncio.wait_for(self._idle.wait(), grace or 0)
+            async with asyncio.timeout(grace or 0):
+                await self._idle.wait()
         except TimeoutError:
             log.warning("drain_cut_short", in_progress=self._running)
 

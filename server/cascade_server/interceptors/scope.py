@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import structlog
+from google.rpc import status_pb2
 
 from cascade.errors import CascadeError
 from cascade_server.interceptors.record import begin
@@ -49,16 +50,18 @@ class RequestScope:
             self._account(grpc.StatusCode.OK)
         elif isinstance(error, CascadeError):
             self._account(code_of(error), error)
-            status = status_of(error)
-            details = (("grpc-status-details-bin", status.SerializeToString()),)
-            await self._context.abort(code_of(error), status.message, details)
+            await self._abort(code_of(error), status_of(error))
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):  # the latter from a stream nobody reads
             late = self._context.time_remaining() == 0
             self._account(grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED)
         elif isinstance(error, Exception):
             # A mistake of ours: its text may hold anything, so it goes to the log and not to the caller.
             self._account(grpc.StatusCode.INTERNAL, error)
-            await self._context.abort(grpc.StatusCode.INTERNAL, internal_status().message)
+            await self._abort(grpc.StatusCode.INTERNAL, internal_status())
+
+    async def _abort(self, code: grpc.StatusCode, status: status_pb2.Status) -> None:
+        details = (("grpc-status-details-bin", status.SerializeToString()),)
+        await self._context.abort(code, status.message, details)
 
     def _account(self, code: grpc.StatusCode, error: Exception | None = None) -> None:
         record, seconds = self._record, time.monotonic() - self._arrived
