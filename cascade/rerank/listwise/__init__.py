@@ -1,0 +1,1 @@
+"""The listwise tier: a language model scores many passages in one context."""

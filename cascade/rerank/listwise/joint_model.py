@@ -1,0 +1,133 @@
+"""The joint model: one forward pass reads the query and a block of passages, and scores them all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cascade.errors import ModelLoadError
+from cascade.inference.batcher import AbandonedError, Stop
+from cascade.inference.device import hide_loading_bars, pick_device
+from cascade.inference.model import ServedModel
+from cascade.rerank.listwise.blocks import Vectors, merge, split_into_blocks
+from cascade.rerank.listwise.checkpoint import JointSettings, load_network
+from cascade.rerank.listwise.dtype import pick_dtype
+from cascade.rerank.listwise.prompt import Block, JointPrompt, load_prompt
+from cascade.rerank.listwise.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, ListScores, cut
+from cascade.weights import resolve_model
+
+if TYPE_CHECKING:
+    from cascade.rerank.listwise.network import JointNetwork
+
+_QUERY_SHARE = 0.25
+_PROBE_TOKENS = 512
+
+
+class JointModel(ServedModel):
+    """A folder that `cascade train listwise` wrote, over any causal language model. A context holds one request."""
+
+    kind = "joint"
+    _network: JointNetwork
+    _prompt: JointPrompt
+    _settings: JointSettings
+    _most_tokens: int
+
+    def _load(self) -> None:
+        from transformers import AutoTokenizer
+
+        hide_loading_bars()
+        folder = Path(resolve_model(self.reference))
+        self._settings = JointSettings.read(folder)
+        source = resolve_model(self._settings.base)
+        device = pick_device(self.device)
+        self._prompt = JointPrompt(
+            AutoTokenizer.from_pretrained(source),
+            load_prompt(self._settings.prompt),
+            passage_marker=self._settings.passage_marker,
+            query_marker=self._settings.query_marker,
+        )
+        self._network = load_network(folder, self._settings, source, pick_dtype(device)).to(device)
+        self._most_tokens = int(self._network.backbone.config.max_position_embeddings)
+        self._self_test()
+
+    def score(
+        self,
+        query: str,
+        passages: Sequence[str],
+        *,
+        max_doc_tokens: int,
+        max_block_tokens: int,
+        stop: Stop = lambda: False,
+    ) -> ListScores:
+        """Scores in [-1, 1], in this thread. Raises AbandonedError when `stop` says so between two steps.
+
+        A query longer than a quarter of a block, or of what a block needs beside its shortest passage, is cut.
+        """
+        if not passages:
+            return ListScores((), 0, ())
+        most = min(max_block_tokens, self._most_tokens)
+        query_ids = cut(self._prompt.control.encode(query), int(most * _QUERY_SHARE))
+        room = most - self._prompt.fixed_tokens(query_ids)
+        longest = min(max_doc_tokens, room - self._prompt.passage_tokens(()))
+        if longest < 1:
+            raise ValueError(
+                f"a block of {most} tokens has no room for a passage beside the query; raise max_block_tokens"
+            )
+        ids, seen = [], []
+        for text in passages:
+            if stop():
+                raise AbandonedError
+            whole = self._prompt.control.encode(text)
+            ids.append(cut(whole, longest))
+            seen.append((len(ids[-1]), len(whole)))
+        lengths = [self._prompt.passage_tokens(one) for one in ids]
+        tokens, queries, vectors = 0, [], []
+        for indices in split_into_blocks(lengths, room, most=self._settings.max_block_passages):
+            if stop():
+                raise AbandonedError
+            block = self._prompt.block(query_ids, [ids[i] for i in indices])
+            query_vector, passage_vectors = self._read(block)
+            queries.append(query_vector)
+            vectors.append(passage_vectors)
+            tokens += len(block.input_ids)
+        return ListScores(tuple(float(s) for s in merge(queries, vectors)), tokens, tuple(seen))
+
+    def _read(self, block: Block) -> tuple[Vectors, Vectors]:
+        import torch
+
+        start = time.perf_counter()
+        device = self._network.projector.enter.weight.device
+        with torch.inference_mode():
+            query, passages = self._network(
+                torch.tensor(block.input_ids, device=device),
+                torch.tensor(block.passage_positions, device=device),
+                torch.tensor(block.query_position, device=device),
+            )
+        self.observe_batch(len(block.passage_positions), len(block.input_ids), time.perf_counter() - start)
+        return query.cpu().numpy(), passages.cpu().numpy()
+
+    def _self_test(self) -> None:
+        """The prompt is applied and the network has learned: markers are in place, and a known pair is in order."""
+        encode = self._prompt.control.encode
+        block = self._prompt.block(encode(PROBE), [encode(PROBE_OTHER), encode(PROBE_ANSWER)])
+        markers = block.input_ids.count(self._prompt.passage_marker), block.input_ids.count(self._prompt.query_marker)
+        if markers != (2, 1):
+            raise ModelLoadError(
+                self.reference,
+                f"its prompt puts {markers[0]} passage and {markers[1]} query markers into a block of 2 passages, "
+                "expected 2 and 1; choose markers that occur nowhere else in the prompt",
+            )
+        # Both orders, so that a network that looks at the position alone cannot pass.
+        for passages in ((PROBE_OTHER, PROBE_ANSWER), (PROBE_ANSWER, PROBE_OTHER)):
+            scores = self.score(PROBE, passages, max_doc_tokens=64, max_block_tokens=_PROBE_TOKENS).scores
+            answer, other = scores[passages.index(PROBE_ANSWER)], scores[passages.index(PROBE_OTHER)]
+            if not np.isfinite(scores).all() or answer <= other:
+                raise ModelLoadError(
+                    self.reference,
+                    f"its self-test scored an answer {answer:.4f} and an unrelated passage {other:.4f}, expected the "
+                    "answer above; the weights do not belong to this base or were not trained",
+                )
