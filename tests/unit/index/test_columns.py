@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascade.filters import And, Comparison, Filter, Not, Or, Scalar, matches
@@ -39,6 +39,7 @@ FILTERS = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(FIELDS, STORED), max_size=8), FILTERS)
 def test_a_mask_says_of_every_row_what_matches_says(rows: list[dict[str, Scalar]], condition: Filter) -> None:
     assert Columns(rows).mask(condition).tolist() == [matches(condition, row) for row in rows]

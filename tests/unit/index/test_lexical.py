@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import bm25s
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rank_bm25 import BM25Plus
 
@@ -58,6 +58,7 @@ def test_scores_are_those_of_the_formula(query: str, tmp_path: Path) -> None:
     assert _build(PASSAGES, tmp_path / "bm25").scores(query) == pytest.approx([score(bag) for bag in bags], abs=1e-5)
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, min_size=1, max_size=8).filter(any))
 def test_the_scores_handed_to_bm25s_are_those_it_computes_itself(passages: list[str]) -> None:
     reference = bm25s.BM25(k1=K1, b=B, method="atire", idf_method="bm25+")
@@ -70,6 +71,7 @@ def test_the_scores_handed_to_bm25s_are_those_it_computes_itself(passages: list[
             assert ours.scores(word) == pytest.approx(expected, abs=1e-5)
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, max_size=6), st.lists(WORDS, max_size=6), st.data())
 def test_counting_only_new_passages_gives_what_counting_all_gives(
     old: list[str], new: list[str], data: st.DataObject
