@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ async def index_through_server(client: cascade_client.AsyncClient, wanted: Wante
     try:
         info = await client.get_index(wanted.name)
     except cascade_client.NotFoundError:
-        info = await client.create_index(wanted.name, wanted.encoder)
+        # The server may have to load, or even to fetch, the encoder first.
+        info = await client.create_index(wanted.name, wanted.encoder, timeout=math.inf)
     _check_encoder(wanted, info.encoder)
     total = len(wanted.documents)
     _check_others(wanted, info.documents - total)
