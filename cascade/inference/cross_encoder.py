@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,25 +14,13 @@ from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.batches import by_token_budget
 from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.model import ServedModel
+from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
 from cascade.weights import resolve_model
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
 log = structlog.get_logger()
-
-_PROBE = "what is the capital of france"
-_ANSWER = "Paris is the capital and largest city of France."
-_OTHER = "Add two eggs to the flour and stir until the dough is smooth."
-
-
-@dataclass(frozen=True, slots=True)
-class PairScores:
-    """Scores (n,) of n documents, tokens read in all, and for each document the tokens seen and those it has."""
-
-    scores: tuple[float, ...]
-    tokens: int
-    seen: tuple[tuple[int, int], ...]
 
 
 class CrossEncoderModel(ServedModel):
@@ -53,7 +40,9 @@ class CrossEncoderModel(ServedModel):
                 self.reference,
                 f"it has {labels} outputs, expected 1: a relevance score; choose a reranking model",
             )
-        answer, other = self.score_pairs(_PROBE, [_ANSWER, _OTHER], max_length=128, max_batch_tokens=512).scores
+        answer, other = self.score_pairs(
+            PROBE, [PROBE_ANSWER, PROBE_OTHER], max_length=128, max_batch_tokens=512
+        ).scores
         if not np.isfinite([answer, other]).all():
             raise ModelLoadError(
                 self.reference, f"its self-test gave the scores {answer} and {other}, expected finite numbers"
@@ -69,7 +58,7 @@ class CrossEncoderModel(ServedModel):
         max_length: int,
         max_batch_tokens: int,
         stop: Stop = lambda: False,
-    ) -> PairScores:
+    ) -> Scored:
         """Score every passage, in this thread. Raises AbandonedError when `stop` says so between two batches."""
         self._model.max_seq_length = max_length
         tokenizer: Any = self._model.tokenizer
@@ -87,7 +76,7 @@ class CrossEncoderModel(ServedModel):
                 [(query, passages[i]) for i in batch], batch_size=len(batch), show_progress_bar=False
             )
             self.observe_batch(len(batch), sum(lengths[i] for i in batch), time.perf_counter() - start)
-        return PairScores(tuple(float(s) for s in scores), sum(lengths), tuple(seen))
+        return Scored(tuple(float(s) for s in scores), sum(lengths), tuple(seen))
 
 
 def _kept(query: int, document: int, room: int) -> int:

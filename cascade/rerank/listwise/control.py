@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -53,3 +54,8 @@ class ControlTokens:
                 f"{string!r} is not one control token of this tokenizer (its ids: {ids}); name one of {self.strings}"
             )
         return ids[0]
+
+
+def cut(ids: Sequence[int], most: int) -> list[int]:
+    """The first `most` of `ids`; none when `most` is negative."""
+    return list(ids[: max(0, most)])

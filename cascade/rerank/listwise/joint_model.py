@@ -13,11 +13,12 @@ from cascade.errors import ModelLoadError
 from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.model import ServedModel
+from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
 from cascade.rerank.listwise.blocks import Vectors, merge, split_into_blocks
 from cascade.rerank.listwise.checkpoint import JointSettings, load_network
+from cascade.rerank.listwise.control import cut
 from cascade.rerank.listwise.dtype import pick_dtype
 from cascade.rerank.listwise.prompt import Block, JointPrompt, load_prompt
-from cascade.rerank.listwise.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, ListScores, cut
 from cascade.weights import resolve_model
 
 if TYPE_CHECKING:
@@ -62,13 +63,13 @@ class JointModel(ServedModel):
         max_doc_tokens: int,
         max_block_tokens: int,
         stop: Stop = lambda: False,
-    ) -> ListScores:
+    ) -> Scored:
         """Scores in [-1, 1], in this thread. Raises AbandonedError when `stop` says so between two steps.
 
         A query longer than a quarter of a block, or of what a block needs beside its shortest passage, is cut.
         """
         if not passages:
-            return ListScores((), 0, ())
+            return Scored((), 0, ())
         most = min(max_block_tokens, self._most_tokens)
         query_ids = cut(self._prompt.control.encode(query), int(most * _QUERY_SHARE))
         room = most - self._prompt.fixed_tokens(query_ids)
@@ -94,7 +95,7 @@ class JointModel(ServedModel):
             queries.append(query_vector)
             vectors.append(passage_vectors)
             tokens += len(block.input_ids)
-        return ListScores(tuple(float(s) for s in merge(queries, vectors)), tokens, tuple(seen))
+        return Scored(tuple(float(s) for s in merge(queries, vectors)), tokens, tuple(seen))
 
     def _read(self, block: Block) -> tuple[Vectors, Vectors]:
         import torch

@@ -12,10 +12,10 @@ from cascade.errors import ModelLoadError
 from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.model import ServedModel
-from cascade.rerank.listwise.control import ControlTokens
+from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
+from cascade.rerank.listwise.control import ControlTokens, cut
 from cascade.rerank.listwise.dtype import pick_dtype
 from cascade.rerank.listwise.prompt import load_prompt
-from cascade.rerank.listwise.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, ListScores, cut
 from cascade.weights import resolve_model
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class LikelihoodModel(ServedModel):
         max_doc_tokens: int,
         max_batch_tokens: int,
         stop: Stop = lambda: False,
-    ) -> ListScores:
+    ) -> Scored:
         """Mean natural-log probabilities of the query's tokens, below 0, in this thread.
 
         Raises AbandonedError when `stop` says so between two steps. A query longer than a quarter of a pass is cut.
@@ -68,7 +68,7 @@ class LikelihoodModel(ServedModel):
         most = min(max_batch_tokens, self._most_tokens)
         query_ids = cut(self._control.encode(query), int(most * _QUERY_SHARE))
         if not query_ids or not passages:
-            return ListScores((0.0,) * len(passages), 0, self._unread(passages))
+            return Scored((0.0,) * len(passages), 0, self._unread(passages))
         longest = min(max_doc_tokens, most - len(self._before_passage) - len(self._before_query) - len(query_ids))
         sequences, seen = [], []
         for text in passages:
@@ -83,7 +83,7 @@ class LikelihoodModel(ServedModel):
             if stop():
                 raise AbandonedError
             scores.extend(self._read([sequences[i] for i in part], len(query_ids)))
-        return ListScores(tuple(scores), sum(map(len, sequences)), tuple(seen))
+        return Scored(tuple(scores), sum(map(len, sequences)), tuple(seen))
 
     def _unread(self, passages: Sequence[str]) -> tuple[tuple[int, int], ...]:
         totals = [len(self._control.encode(text)) for text in passages]

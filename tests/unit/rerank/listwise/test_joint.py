@@ -12,9 +12,9 @@ import pytest
 from cascade.budget import Budget
 from cascade.errors import ModelLoadError
 from cascade.inference.batcher import AbandonedError
+from cascade.inference.scored import Scored
 from cascade.rerank.listwise.joint import JointReranker
 from cascade.rerank.listwise.joint_model import JointModel
-from cascade.rerank.listwise.scored import ListScores
 from cascade.testing import RerankerConformance, candidates_of
 from cascade.types import Query, Truncation
 
@@ -28,7 +28,7 @@ PASSAGES = [
 ]
 
 
-def score(model: JointModel, passages: list[str], *, doc_tokens: int = 64, block_tokens: int = 512) -> ListScores:
+def score(model: JointModel, passages: list[str], *, doc_tokens: int = 64, block_tokens: int = 512) -> Scored:
     return model.score(QUERY, passages, max_doc_tokens=doc_tokens, max_block_tokens=block_tokens)
 
 
@@ -105,7 +105,7 @@ def test_control_strings_in_documents_do_not_move_the_markers(tiny_joint: JointM
 
 
 def test_no_passages_give_no_scores(tiny_joint: JointModel) -> None:
-    assert score(tiny_joint, []) == ListScores((), 0, ())
+    assert score(tiny_joint, []) == Scored((), 0, ())
 
 
 def test_work_that_nobody_waits_for_stops(tiny_joint: JointModel) -> None:

@@ -1,0 +1,56 @@
+"""What all tiers with a model share: they wait in its queue, cost what it costs, and tell what it cut."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from cascade.budget import Budget
+from cascade.inference.batcher import Stop
+from cascade.inference.cost import approximate_tokens
+from cascade.inference.model import ServedModel
+from cascade.inference.scored import Scored
+from cascade.stages import Scores, Usage
+from cascade.types import Candidate, Query, Truncation
+
+
+class ModelReranker(ABC):
+    """A tier says how its model reads; everything else is here. `most` is the tokens it reads of one text."""
+
+    def __init__(self, name: str, model: ServedModel, most: int) -> None:
+        self._name = name
+        self._served = model
+        self._most = most
+
+    @abstractmethod
+    def _read(self, query: str, passages: Sequence[str], stop: Stop) -> Scored:
+        """Score in this thread, asking `stop` between batches."""
+
+    def _texts_read(self, query: str, passages: Sequence[str]) -> list[str]:
+        """Every text that the model reads, as often as it reads it; by default the query with each passage."""
+        return [query] * len(passages) + list(passages)
+
+    async def warm_up(self) -> None:
+        """Load the model and check it. Raises ModelLoadError."""
+        await self._served.warm_up()
+
+    def estimate_cost(self, query: Query, candidates: Sequence[Candidate]) -> float:
+        """Seconds, by the rate of the last batches."""
+        texts = self._texts_read(query.text, [c.text or "" for c in candidates])
+        return self._served.cost.seconds(approximate_tokens(texts, most=self._most))
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], *, budget: Budget) -> Scores:
+        """The model's score for each candidate, on the model's own scale."""
+        passages = [c.text or "" for c in candidates]
+
+        def work(stop: Stop) -> Scored:
+            self._served.ensure_loaded()
+            return self._read(query.text, passages, stop)
+
+        found, waited = await self._served.queue.run(work, budget=budget)
+        cut = tuple(
+            Truncation(candidate.doc_id, self._name, seen, total)
+            for candidate, (seen, total) in zip(candidates, found.seen, strict=True)
+            if seen < total
+        )
+        return Scores(found.scores, Usage(waited, found.tokens, cut))
