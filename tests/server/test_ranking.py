@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from structlog.testing import capture_logs
 
+from cascade import presets
 from cascade_api.v1 import document_pb2, ranking_pb2, ranking_pb2_grpc, trace_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -91,6 +92,18 @@ async def test_without_time_for_the_tiers_the_fused_ranking_is_the_answer(plain:
     ]
     assert response.results[0].doc_id == "1"
     assert {r.scored_by for r in response.results} == {"fuse"}
+
+
+async def test_a_millisecond_for_the_tiers_of_a_preset_skips_them_by_name(
+    library: Any, serve: Any, tmp_path: Any
+) -> None:
+    fast = {"fast": presets.load_all()["fast"]}
+    async with serve(library.server.settings.data_dir, fast) as running:
+        whole = await running.rank(cascade="fast", index="fruit")
+        short = await running.rank(cascade="fast", index="fruit", budget=Duration(nanos=1_000_000))
+    assert (whole.degraded, {r.scored_by for r in whole.results}) == (False, {"cross_encoder"})
+    assert (short.degraded, {r.scored_by for r in short.results}) == (True, {"fuse"})
+    assert [(t.stage, t.status) for t in short.trace if t.status != COMPLETED] == [("cross_encoder", SKIPPED)]
 
 
 async def test_a_stream_has_an_update_for_every_stage_and_one_final(plain: Any) -> None:
