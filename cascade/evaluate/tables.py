@@ -14,7 +14,7 @@ from cascade_client import Ranked
 def quality_table(report: Report) -> Table:
     """One row per stage: every measure with its 95 % interval, and what the stage adds to the one before."""
     title = f"{report.collection} ({report.split}), {report.queries} queries, cascade {report.cascade!r}"
-    table = Table(title=title, box=SIMPLE_HEAD)
+    table = _narrow(title)
     table.add_column("stage")
     for name in (*MEASURES, "Δ", "p"):
         table.add_column(name, justify="right")
@@ -35,7 +35,7 @@ def quality_table(report: Report) -> Table:
 
 def cost_table(report: Report) -> Table:
     """One row per stage: how it ended, and its means per query."""
-    table = Table(box=SIMPLE_HEAD)
+    table = _narrow()
     table.add_column("stage")
     table.add_column("kind")
     table.add_column("status")
@@ -57,7 +57,7 @@ def cost_table(report: Report) -> Table:
 
 def answer_table(ranked: Ranked) -> Table:
     """One row per stage: how it ended, what it cost, and the rank that it gave each of the results."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = _narrow()
     table.add_column("stage")
     table.add_column("status")
     for name in ("in→out", "ms", "tokens", *(f"#{result.rank}" for result in ranked.results)):
@@ -73,6 +73,11 @@ def answer_table(ranked: Ranked) -> Table:
             *(str(by_stage.get(trace.stage, "")) for by_stage in ranks),
         )
     return table
+
+
+def _narrow(title: str | None = None) -> Table:
+    """A table that wastes no column, so that a cascade of five stages fits 80 of them."""
+    return Table(title=title, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
 
 
 def _with_interval(value: Interval) -> str:

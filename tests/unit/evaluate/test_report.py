@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -92,11 +93,14 @@ def test_the_json_has_the_promised_shape() -> None:
 def test_the_tables_fit_a_terminal_and_show_every_stage_with_its_interval() -> None:
     console = Console(width=80, file=io.StringIO())
     found = report({q: observed("skipped") for q in QUERIES})
+    long = replace(found.stages[-1], stage=Stage("cross_encoder", "cross_encoder", 2))
+    found = replace(found, stages=(*found.stages, long))
     with console.capture() as captured:
         console.print(quality_table(found), cost_table(found))
     shown = captured.get()
     assert "12 skipped" in shown
     assert shown.count("tier ") == 2
+    assert shown.count("cross_encoder ") == 4  # its name twice, and two kinds
     assert "0.542" in shown
     assert ".500–.625" in shown
     assert "…" not in shown
