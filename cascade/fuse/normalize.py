@@ -23,6 +23,10 @@ def z_score(scores: Sequence[float]) -> list[float]:
     """Scores as standard deviations from their mean; equal scores all become 0."""
     if not scores:
         return []
-    mean = statistics.fmean(scores)
-    deviation = math.sqrt(statistics.fmean([(s - mean) ** 2 for s in scores]))
-    return [(s - mean) / deviation if deviation else 0.0 for s in scores]
+    # Scaled, then shifted by one of them, which is exact for scores that are close: a rounded mean would give equal
+    # scores a deviation, and huge ones an infinite square.
+    largest = max(map(abs, scores)) or 1.0
+    shifted = [s / largest - scores[0] / largest for s in scores]
+    mean = statistics.fmean(shifted)
+    deviation = math.sqrt(statistics.fmean([(s - mean) ** 2 for s in shifted]))
+    return [(s - mean) / deviation if deviation else 0.0 for s in shifted]

@@ -38,9 +38,14 @@ def test_min_max_stays_within_zero_and_one_and_keeps_the_order(scores: list[floa
     assert [normalized[i] for i in by_score] == sorted(normalized)
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20))
+@given(st.lists(finite, min_size=2, max_size=20))
 def test_z_scores_have_mean_zero(scores: list[float]) -> None:
     assert sum(z_score(scores)) == pytest.approx(0, abs=1e-4)
+
+
+@given(finite, st.integers(2, 9))
+def test_equal_scores_have_no_z_score_however_they_round(score: float, count: int) -> None:
+    assert z_score([score] * count) == [0.0] * count
 
 
 def test_equal_scores_tell_nothing_apart() -> None:
