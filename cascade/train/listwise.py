@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,15 +11,16 @@ from typing import Any
 
 import structlog
 import torch
-from torch import Tensor, nn
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from torch import Tensor
+from transformers import TrainingArguments
 
+from cascade.errors import InvalidInputError, Violation
 from cascade.rerank.listwise.checkpoint import JointSettings, save_network
 from cascade.rerank.listwise.network import JointNetwork, Projector, load_backbone
 from cascade.rerank.listwise.prompt import JointPrompt, load_prompt
 from cascade.train.data import Encode, Similarity, read_collection, read_triples
+from cascade.train.joint_trainer import CLOCK, Clock, JointTrainer
 from cascade.train.lists import ListMix, TrainingList, build_lists
-from cascade.train.progress import StepLog
 from cascade.weights import resolve_model
 
 log = structlog.get_logger(__name__)
@@ -44,6 +44,7 @@ class JointRecipe:
     lists_per_step: int = 4
     mix: ListMix = field(default_factory=lambda: ListMix(nearest=2.5, overlapping=3.0, random=0.25))
     lists_per_collection: int = 7000
+    max_block_passages: int = 8  # no list of the mix is longer
     teacher: str = "embedded:all-minilm-l6-v2"
     teacher_max_length: int = 192
     max_query_tokens: int = 32
@@ -60,6 +61,7 @@ class JointRecipe:
             scale=self.alpha / self.rank,
             inner_size=self.inner_size,
             out_size=self.out_size,
+            max_block_passages=self.max_block_passages,
         )
 
 
@@ -82,66 +84,6 @@ class Layout:
             "query_position": torch.tensor(block.query_position),
             "targets": torch.tensor(one.targets),
         }
-
-
-class Clock(TrainerCallback):  # type: ignore[misc]  # transformers ships no types for its callbacks
-    """Counts the seconds spent in training over all sessions and ends it when they reach the limit."""
-
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
-        self.spent_before = 0.0
-        self.started = time.monotonic()
-
-    def spent(self) -> float:
-        return self.spent_before + time.monotonic() - self.started
-
-    def learning_rate_factor(self, step: int, warm_up_steps: int = 15) -> float:
-        """Linear warm-up by steps, then linear decay by time, because a shared machine's speed is not known before."""
-        return min(1.0, (step + 1) / warm_up_steps) * max(0.02, 1.0 - self.spent() / self.limit)
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if self.spent() >= self.limit:
-            control.should_save = control.should_training_stop = True
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        checkpoint = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        (checkpoint / "clock.json").write_text(json.dumps({"spent_s": self.spent()}), encoding="utf-8")
-
-
-class JointTrainer(Trainer):  # type: ignore[misc]  # transformers ships no types for Trainer
-    """Softmax cross-entropy of the answer over cosines; one list is one forward pass, so nothing is padded."""
-
-    def __init__(self, *, temperature: float, clock: Clock, **arguments: Any) -> None:
-        super().__init__(**arguments, callbacks=[clock, StepLog(Path(str(arguments["args"].output_dir)) / "log.jsonl")])
-        self._temperature = temperature
-        self._clock = clock
-        self._reciprocal_ranks: list[float] = []
-        self._tokens = 0
-
-    def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **_: Any
-    ) -> Tensor | tuple[Tensor, Tensor]:
-        query, passages = model(inputs["input_ids"], inputs["passage_positions"], inputs["query_position"])
-        cosines = passages @ query
-        targets = inputs["targets"]
-        loss = nn.functional.cross_entropy(cosines / self._temperature, targets)
-        rank = int((cosines > cosines[targets.argmax()]).sum()) + 1
-        self._reciprocal_ranks.append(1 / rank)
-        self._tokens += inputs["input_ids"].numel()
-        return (loss, cosines) if return_outputs else loss
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        if "loss" in logs and self._reciprocal_ranks:
-            logs["reciprocal_rank"] = sum(self._reciprocal_ranks) / len(self._reciprocal_ranks)
-            logs["tokens"] = self._tokens
-            logs["spent_s"] = self._clock.spent()
-            self._reciprocal_ranks = []
-        super().log(logs, start_time)
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        optimizer = self.optimizer if optimizer is None else optimizer
-        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._clock.learning_rate_factor)
-        return self.lr_scheduler
 
 
 def prepare_lists(data: Sequence[Path], vectors: Path, recipe: JointRecipe, seed: int) -> list[TrainingList]:
@@ -210,10 +152,15 @@ def train(
 
     `data` are folders with `corpus.jsonl` and `triples.train.jsonl`; checkpoints and the loss curve stay in
     `work`. With `resume` the newest checkpoint there goes on, lists already seen being passed over.
+    Raises InvalidInputError when there is none, and without `resume` when there is one.
     """
     from transformers import AutoTokenizer
 
     recipe = recipe or JointRecipe()
+    checkpoint = _newest_checkpoint(work)
+    if resume != (checkpoint is not None):
+        found = "holds no checkpoint to resume from" if resume else "already holds checkpoints: resume from them"
+        raise InvalidInputError([Violation(str(work), f"{found}, or choose another folder")])
     torch.manual_seed(seed)
     source = resolve_model(base)
     tokenizer = AutoTokenizer.from_pretrained(source)
@@ -226,13 +173,12 @@ def train(
     layout = Layout(prompt, recipe)
     lists = prepare_lists(data, vectors or work / "embeddings", recipe, seed)
     network = build_network(source, recipe)
-    checkpoint = _newest_checkpoint(work) if resume else None
     clock = Clock(minutes * 60)
     if checkpoint is None:
         work.mkdir(parents=True, exist_ok=True)
         _standardize(network, lists[:: len(lists) // 24 + 1], layout)
     else:
-        clock.spent_before = json.loads((checkpoint / "clock.json").read_text(encoding="utf-8"))["spent_s"]
+        clock.spent_before = json.loads((checkpoint / CLOCK).read_text(encoding="utf-8"))["spent_s"]
     arguments = TrainingArguments(
         output_dir=str(work),
         max_steps=steps,
@@ -260,13 +206,8 @@ def train(
         train_dataset=lists,
         data_collator=layout,
     )
-    log.info(
-        "training started",
-        data=[folder.name for folder in data],
-        minutes=minutes,
-        resumed=checkpoint is not None,
-    )
-    clock.started = time.monotonic()
+    log.info("joint_training_started", data=[folder.name for folder in data], minutes=minutes, resumed=resume)
+    clock.start()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     save_network(network, recipe.settings(base), out)
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n", encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,7 +52,8 @@ class JointModel(ServedModel):
             query_marker=self._settings.query_marker,
         )
         self._network = load_network(folder, self._settings, source, pick_dtype(device)).to(device)
-        self._most_tokens = int(self._network.backbone.config.max_position_embeddings)
+        config: Any = self._network.backbone.config
+        self._most_tokens = int(config.max_position_embeddings)
         self._self_test()
 
     def score(

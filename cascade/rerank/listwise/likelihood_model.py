@@ -43,11 +43,10 @@ class LikelihoodModel(ServedModel):
         source = resolve_model(self.reference)
         device = pick_device(self.device)
         self._control = ControlTokens(AutoTokenizer.from_pretrained(source))
-        self._model = (
-            AutoModelForCausalLM.from_pretrained(source, dtype=pick_dtype(device), attn_implementation=ATTENTION)
-            .to(device)
-            .eval()
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source, dtype=pick_dtype(device), attn_implementation=ATTENTION
         )
+        self._model = loaded.to(device).eval()
         self._most_tokens = int(self._model.config.max_position_embeddings)
         self._before_passage, self._before_query = likelihood_prompt(self._control, load_prompt(PROMPT))
         self._self_test()
@@ -109,7 +108,7 @@ class LikelihoodModel(ServedModel):
         # The state before a token predicts it; the vocabulary's logits are needed nowhere else.
         rows = torch.tensor(np.concatenate([np.arange(end - query_tokens, end) - 1 for end in ends]))
         targets = torch.tensor([s[-query_tokens:] for s in sequences], device=states.device)
-        logits = self._model.get_output_embeddings()(states[rows.to(states.device)]).float()
+        logits: torch.Tensor = self._model.get_output_embeddings()(states[rows.to(states.device)]).float()
         chosen = logits.gather(1, targets.reshape(-1, 1)).squeeze(1) - logits.logsumexp(dim=1)
         return chosen.reshape(len(sequences), query_tokens).mean(dim=1)
 

@@ -29,8 +29,8 @@ class Projector(nn.Module):
         and nothing can be learned from them for a long while.
         """
         spread, mean = torch.std_mean(hidden.float(), dim=0)
-        self.enter.weight /= spread.clamp_min(1e-3)
-        self.enter.bias -= self.enter.weight @ mean
+        self.enter.weight.div_(spread.clamp_min(1e-3))
+        self.enter.bias.sub_(self.enter.weight @ mean)
 
 
 class JointNetwork(nn.Module):

@@ -27,7 +27,7 @@ def packed_attention(
 
     A block-diagonal mask says the same, but the kernel would still compute what the mask then hides.
     """
-    parts = zip(*(states.split(packed_lengths, dim=2) for states in (query, key, value)), strict=True)
+    parts = zip(*(torch.split(states, list(packed_lengths), dim=2) for states in (query, key, value)), strict=True)
     outputs = [sdpa_attention_forward(module, q, k, v, None, **options)[0] for q, k, v in parts]
     return torch.cat(outputs, dim=1), None
 

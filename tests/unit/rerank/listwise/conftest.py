@@ -11,41 +11,6 @@ from cascade.rerank.listwise.checkpoint import WEIGHTS, JointSettings
 from cascade.rerank.listwise.joint_model import JointModel
 from cascade.rerank.listwise.likelihood_model import LikelihoodModel
 
-TEXTS = [
-    "Which passage answers the query? Passage: Query: Question: what is the capital of france",
-    "Paris is the capital and largest city of France.",
-    "Add two eggs to the flour and stir until the dough is smooth.",
-    "Water boils at one hundred degrees Celsius at sea level.",
-]
-ADDED = ["<|im_start|>", "<|im_end|>", "<file_sep>", "<gh_stars>", "<repo_name>"]
-
-
-@pytest.fixture(scope="session")
-def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a causal language model with random weights, and a byte-level tokenizer made for it."""
-    import torch
-    from tokenizers import ByteLevelBPETokenizer
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("tiny-lm")
-    tokenizer = ByteLevelBPETokenizer()
-    tokenizer.train_from_iterator(TEXTS, vocab_size=400, show_progress=False, special_tokens=ADDED)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer._tokenizer, eos_token="<|im_end|>")
-    fast.save_pretrained(folder)
-    torch.manual_seed(3)
-    config = LlamaConfig(
-        vocab_size=len(fast),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        initializer_range=0.2,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
-
 
 def write_joint(folder: Path, base: Path, seed: int) -> Path:
     """A joint model over `base` with random adapters on its last layer and a random projector."""
