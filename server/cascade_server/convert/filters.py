@@ -24,16 +24,22 @@ _NOTHING = Or(())
 
 def filter_of(message: document_pb2.Filter, checks: Checks) -> Filter:
     """The condition that `message` states."""
-    size = _size(message)
-    checks.require(size <= MAX_CONDITIONS, "filter", f"found {size} conditions, expected at most {MAX_CONDITIONS}")
+    if _size(message) > MAX_CONDITIONS:
+        checks.add("filter", f"found more than {MAX_CONDITIONS} conditions, expected at most that many")
+        return _NOTHING
     return _condition(message, "filter", checks)
 
 
 def _size(message: document_pb2.Filter) -> int:
-    parts = [*message.all_of.filters, *message.any_of.filters]
-    if message.HasField("negated"):
-        parts.append(message.negated)
-    return 1 + sum(_size(part) for part in parts)
+    """How many conditions there are; counting ends beyond MAX_CONDITIONS, since a message holds millions."""
+    count, left = 1, [message]
+    while left and count <= MAX_CONDITIONS:
+        one = left.pop()
+        parts = [one.negated] if one.HasField("negated") else []
+        parts += [*one.all_of.filters[:MAX_CONDITIONS], *one.any_of.filters[:MAX_CONDITIONS]]
+        count += len(parts)
+        left += parts
+    return count
 
 
 def _condition(message: document_pb2.Filter, path: str, checks: Checks) -> Filter:
@@ -67,5 +73,5 @@ def _comparison(message: document_pb2.Comparison, path: str, checks: Checks) -> 
     elif count > 1 and op not in ("in", None):
         checks.add(f"{path}.values", f"found {count} values, expected one; only IN takes several")
     checks.require(count <= MAX_VALUES, f"{path}.values", f"found {count} values, expected at most {MAX_VALUES}")
-    values = tuple(metadata_value(v, f"{path}.values[{i}]", checks) for i, v in enumerate(message.values))
+    values = tuple(metadata_value(v, f"{path}.values[{i}]", checks) for i, v in enumerate(message.values[:MAX_VALUES]))
     return Comparison(message.field, op or "eq", values)

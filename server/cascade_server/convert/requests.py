@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import islice
 
 from google.protobuf import duration_pb2
 
@@ -13,6 +14,8 @@ from cascade_server.convert.checks import Checks, check_index_name, quoted
 from cascade_server.convert.documents import check_unique, inline_documents, stored_document
 from cascade_server.convert.filters import filter_of
 from cascade_server.settings import Settings
+
+MAX_EMPTY_IDS = 100  # named in one answer, which holds no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,9 @@ def rank_query(message: ranking_pb2.RankRequest, limits: Settings) -> RankQuery:
         "documents",
         f"found {len(message.documents)}, expected at most {limits.max_documents}; keep that many in an index",
     )
-    documents = inline_documents(message.documents, checks, max_chars=limits.max_document_chars)
+    # No more than may be there: this runs on the event loop, and a message holds millions of empty documents.
+    within = message.documents[: limits.max_documents]
+    documents = inline_documents(within, checks, max_chars=limits.max_document_chars)
     where = filter_of(message.filter, checks) if message.HasField("filter") else None
     tier_seconds = _seconds(message.budget, "budget", checks) if message.HasField("budget") else None
     checks.done()
@@ -105,8 +110,9 @@ def deletion(message: index_pb2.DeleteDocumentsRequest) -> tuple[str, tuple[str,
     checks = Checks()
     check_index_name(message.index, "index", checks)
     checks.require(len(message.doc_ids) > 0, "doc_ids", "is empty, expected at least one id")
-    for position, doc_id in enumerate(message.doc_ids):
-        checks.require(bool(doc_id), f"doc_ids[{position}]", "is empty, expected the id of a document")
+    empty = (position for position, doc_id in enumerate(message.doc_ids) if not doc_id)
+    for position in islice(empty, MAX_EMPTY_IDS):
+        checks.add(f"doc_ids[{position}]", "is empty, expected the id of a document")
     checks.done()
     return message.index, tuple(dict.fromkeys(message.doc_ids))
 
