@@ -13,12 +13,13 @@ from cascade.errors import ConfigError
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Depth = Annotated[int, Field(ge=1, le=10_000)]
+Model = Annotated[str, Field(min_length=1)]
 
 
 class _Strict(BaseModel):
-    """Frozen, and unknown keys are refused: a typo must not silently change a cascade."""
+    """Frozen, unknown keys and numbers that are not finite are refused: a typo must not silently change a cascade."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Bm25Config(_Strict):
@@ -38,7 +39,7 @@ class DenseConfig(_Strict):
     kind: Literal["dense"]
     name: Name = "dense"
     depth: Depth = 100
-    model: str = "embedded:all-minilm-l6-v2"
+    model: Model = "embedded:all-minilm-l6-v2"
 
 
 RetrieverConfig = Annotated[Bm25Config | DenseConfig, Field(discriminator="kind")]
@@ -76,7 +77,6 @@ class Blend(_Strict):
 
 class _Tier(_Strict):
     reads_text: ClassVar[bool] = True
-    model: str = ""
     depth: Depth
     max_time_ms: float | None = Field(None, gt=0)
     blend: Blend | None = None
@@ -87,7 +87,7 @@ class CrossEncoderConfig(_Tier):
 
     kind: Literal["cross_encoder"]
     name: Name = "cross_encoder"
-    model: str = "embedded:cross-encoder"
+    model: Model = "embedded:cross-encoder"
     max_length: int = Field(256, ge=16, le=8192)
     max_batch_tokens: int = Field(4096, ge=64)
 
@@ -97,7 +97,7 @@ class JointConfig(_Tier):
 
     kind: Literal["joint"]
     name: Name = "listwise"
-    model: str = "embedded:listwise"
+    model: Model = "embedded:listwise"
     max_doc_tokens: int = Field(256, ge=16)
     max_block_tokens: int = Field(2048, ge=256)
 
@@ -107,7 +107,7 @@ class LikelihoodConfig(_Tier):
 
     kind: Literal["likelihood"]
     name: Name = "listwise"
-    model: str = "embedded:smollm2-135m-instruct"
+    model: Model = "embedded:smollm2-135m-instruct"
     max_doc_tokens: int = Field(256, ge=16)
     max_batch_tokens: int = Field(2048, ge=256)
 
@@ -116,6 +116,7 @@ class IdentityConfig(_Tier):
     """Keeps the order it received; only narrows."""
 
     reads_text: ClassVar[bool] = False
+    model: ClassVar[str] = ""
     kind: Literal["identity"]
     name: Name = "identity"
 
@@ -186,12 +187,28 @@ class CascadeConfig(_Strict):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, of which YAML would silently drop the first."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        first: dict[str, yaml.Mark] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            mark = first.setdefault(key.value, key.start_mark)
+            if mark is not key.start_mark:
+                problem = f"found the key {key.value!r} again; keep one of the two"
+                raise yaml.MarkedYAMLError("the first one stands here", mark, problem, key.start_mark)
+        return node
+
+
 def parse(text: str, source: str) -> CascadeConfig:
     """Read a cascade from YAML. Raises ConfigError with every problem found, each with its place in the file."""
     try:
-        data: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        data: Any = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError) as error:  # the latter for what looks like a date or number and is none
         raise ConfigError(source, [f"not valid YAML: {error}"]) from error
+    except RecursionError as error:
+        raise ConfigError(source, ["not a cascade: found lists or mappings nested too deep to be read"]) from error
     if not isinstance(data, dict):
         raise ConfigError(source, [f"found {type(data).__name__}, expected a mapping with the key 'retrieve'"])
     try:

@@ -71,6 +71,41 @@ def test_text_that_is_not_yaml_is_refused_with_its_line() -> None:
     assert "line 1" in problem("retrieve: [")
 
 
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan"])
+@pytest.mark.parametrize(
+    "setting", ["budget_ms: %s", "fuse: {kind: rrf, rrf_k: %s}", "fuse: {kind: rrf, weights: {bm25: %s}}"]
+)
+def test_a_number_that_is_not_finite_is_refused(setting: str, number: str) -> None:
+    problem(f"{MINIMAL}\n{setting % number}")
+
+
+def test_a_key_that_stands_twice_is_refused_with_both_places() -> None:
+    message = problem("retrieve: [{kind: bm25}]\nretrieve: [{kind: dense}]")
+    assert "found the key 'retrieve' again; keep one of the two" in message
+    assert "line 1" in message
+    assert "line 2" in message
+
+
+def test_a_merged_mapping_may_be_overridden() -> None:
+    text = """
+    retrieve:
+      - &first {kind: bm25, depth: 5}
+      - &second {<<: *first, name: second, depth: 7}
+      - {<<: *second, name: third}
+    """
+    assert [r.depth for r in parse(text, "test.yaml").retrieve] == [5, 7, 7]
+
+
+@pytest.mark.parametrize("text", ["description: 2026-13-45", "retrieve: " + "[" * 5000 + "]" * 5000])
+def test_what_only_looks_like_yaml_is_refused_like_a_typo(text: str) -> None:
+    assert problem(text).startswith("test.yaml: not ")
+
+
+def test_a_tier_without_a_model_is_refused_the_name_of_one() -> None:
+    assert "model: unknown key" in problem(f"{MINIMAL}\ntiers: [{{kind: identity, depth: 5, model: some}}]")
+    assert "model" in problem(f"{MINIMAL}\ntiers: [{{kind: cross_encoder, depth: 5, model: ''}}]")
+
+
 def test_a_list_is_no_cascade() -> None:
     assert "found list, expected a mapping" in problem("- 1")
 
