@@ -7,11 +7,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from cascade.budget import Budget
-from cascade.errors import OverloadedError
+from cascade.errors import OverloadedError, StageError
 
 T = TypeVar("T")
 Stop = Callable[[], bool]
@@ -46,27 +47,25 @@ class ModelQueue:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = False
+        self._broken = False
 
     @property
     def alive(self) -> bool:
         """Whether the worker thread runs, or is yet to start."""
-        return not self._closed and (self._thread is None or self._thread.is_alive())
+        return not self._closed and not self._broken
 
     async def run(self, work: Callable[[Stop], T], *, budget: Budget) -> tuple[T, float]:
         """What `work` returns, and the seconds it waited.
 
         `work` is given a function that says whether to stop, to be asked between batches. Raises OverloadedError
-        when the queue is full, TimeoutError when the budget ran out before or during the work, and what `work` raises.
+        when the queue is full, TimeoutError when the budget ran out before or during the work, StageError when the
+        worker thread has ended, and what `work` raises.
         """
         if budget.expired:
             raise TimeoutError
-        self._start()
         loop = asyncio.get_running_loop()
         job: _Job[T] = _Job(work, budget, loop, loop.create_future())
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            raise OverloadedError(f"the queue of model {self._model!r}", retry_after=1.0) from None
+        self._submit(job)
         try:
             return await job.future
         finally:
@@ -79,28 +78,45 @@ class ModelQueue:
             thread, self._thread = self._thread, None
         if thread is None:
             return
-        while True:
-            try:
-                waiting = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if waiting is not None:
-                _settle(
-                    waiting,
-                    error=OverloadedError(f"model {self._model!r}, which is closing,", retry_after=1.0),
-                )
+        self._refuse_waiting(OverloadedError(f"model {self._model!r}, which is closing,", retry_after=1.0))
         self._jobs.put(None)
         await asyncio.to_thread(thread.join)
 
-    def _start(self) -> None:
-        with self._lock:
+    def _submit(self, job: _Job[Any]) -> None:
+        with self._lock:  # so that nothing is put behind the back of a worker that ends
             if self._closed:
                 raise OverloadedError(f"model {self._model!r}, which is closed,", retry_after=1.0)
+            if self._broken:
+                raise self._ended()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name=f"model {self._model}", daemon=True)
                 self._thread.start()
+            try:
+                self._jobs.put_nowait(job)
+            except queue.Full:
+                raise OverloadedError(f"the queue of model {self._model!r}", retry_after=1.0) from None
+
+    def _ended(self) -> StageError:
+        return StageError(self._model, "its worker thread has ended; restart the server")
+
+    def _refuse_waiting(self, error: Exception) -> None:
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            if job is not None:
+                _settle(job, error=error)
 
     def _serve(self) -> None:
+        try:
+            self._work_off()
+        finally:  # a thread that is made to exit leaves nobody waiting
+            with self._lock:
+                self._broken = True
+            self._refuse_waiting(self._ended())
+
+    def _work_off(self) -> None:
         while (job := self._jobs.get()) is not None:
             if job.unwanted():
                 _settle(job, error=TimeoutError())
@@ -113,6 +129,9 @@ class ModelQueue:
             except Exception as error:
                 # Whatever a model raises belongs to its caller; the worker must outlive it.
                 _settle(job, error=error)
+            except BaseException:  # the thread is made to exit
+                _settle(job, error=self._ended())
+                raise
             else:
                 _settle(job, result=(result, waited))
 
@@ -126,5 +145,5 @@ def _settle(job: _Job[Any], *, result: Any = None, error: Exception | None = Non
         else:
             job.future.set_exception(error)
 
-    if not job.loop.is_closed():
+    with suppress(RuntimeError):  # the loop is closed, and nobody waits
         job.loop.call_soon_threadsafe(tell)

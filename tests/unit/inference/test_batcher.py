@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from cascade.budget import Budget
-from cascade.errors import OverloadedError
+from cascade.errors import OverloadedError, StageError
 from cascade.inference.batcher import AbandonedError, ModelQueue, Stop
 
 
@@ -129,3 +129,24 @@ async def test_closing_answers_what_waits_and_takes_no_more() -> None:
     assert not queue.alive
     with pytest.raises(OverloadedError):
         await queue.run(lambda _stop: 3, budget=Budget())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_worker_that_is_made_to_exit_leaves_nobody_waiting() -> None:
+    queue = ModelQueue("m")
+    gate, first = await held(queue)
+
+    def leave(_stop: Stop) -> None:
+        raise SystemExit
+
+    calls = [asyncio.create_task(queue.run(work, budget=Budget())) for work in (leave, lambda _stop: None)]
+    await asyncio.sleep(0)
+    gate.released.set()
+    await first
+    for call in calls:
+        with pytest.raises(StageError, match="worker thread has ended"):
+            await asyncio.wait_for(call, 10)
+    with pytest.raises(StageError, match="worker thread has ended"):
+        await asyncio.wait_for(queue.run(lambda _stop: None, budget=Budget()), 10)
+    assert not queue.alive
+    await queue.aclose()
