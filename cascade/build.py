@@ -72,6 +72,12 @@ class Models:
         with self._lock:
             return [model.status for model in self._models.values()]
 
+    def forget_problems(self) -> None:
+        """Let every model that could not be loaded be tried again."""
+        with self._lock:
+            for model in self._models.values():
+                model.forget_problem()
+
     async def aclose(self) -> None:
         """End every model's queue."""
         with self._lock:

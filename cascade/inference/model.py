@@ -53,14 +53,14 @@ class ServedModel(ABC):
     @property
     def status(self) -> ModelStatus:
         """As of now, without waiting for anything."""
-        if self._problem is not None:
-            return ModelStatus(self.reference, self.kind, False, str(self._problem))
+        if (problem := self._problem) is not None:
+            return ModelStatus(self.reference, self.kind, False, str(problem))
         if not self.queue.alive:
             return ModelStatus(self.reference, self.kind, False, "its worker thread has ended; restart the server")
         return ModelStatus(self.reference, self.kind, self._loaded, "" if self._loaded else "not loaded yet")
 
     async def warm_up(self) -> None:
-        """Load the model off the event loop. Raises ModelLoadError, and the same one again at every later call."""
+        """Load the model off the event loop. Raises ModelLoadError, the same one again until `forget_problem`."""
         if not self._loaded:
             await self.queue.run(lambda _stop: self.ensure_loaded(), budget=Budget())
 
@@ -69,16 +69,21 @@ class ServedModel(ABC):
         with self._load_lock:
             if self._loaded:
                 return
-            if self._problem is not None:
-                raise self._problem
+            if (problem := self._problem) is not None:
+                raise problem
             try:
                 self._load()
             except Exception as error:
                 # Libraries raise anything here: missing files, bad shapes, no network for a hub id.
-                self._problem = error if isinstance(error, ModelLoadError) else self._explain(error)
-                raise self._problem from error
+                problem = error if isinstance(error, ModelLoadError) else self._explain(error)
+                self._problem = problem
+                raise problem from error
             self._loaded = True
         log.info("model_loaded", model=self.reference, kind=self.kind, device=self.device)
+
+    def forget_problem(self) -> None:
+        """Let the next call try to load again; for when what was wrong may have been put right."""
+        self._problem = None
 
     async def aclose(self) -> None:
         """End the queue; the model's memory goes with its last reference."""

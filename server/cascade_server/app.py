@@ -92,7 +92,11 @@ class Server:
         return self.port
 
     async def reload(self) -> None:
-        """Read the cascade files again; where anything is wrong with them, keep all as it was and log why."""
+        """Read the cascade files again; where anything is wrong with them, keep all as it was and log why.
+
+        Models that could not be loaded are tried again: the operator may have put them where they belong.
+        """
+        self.models.forget_problems()
         try:
             await self._tenants.reload()
         except (ConfigError, ModelLoadError) as error:

@@ -69,16 +69,22 @@ class Tenants:
                 self._tenants[tenant.name] = replace(tenant, problems=problems)
 
     async def reload(self) -> None:
-        """Read all cascades again, load the models of those that changed, and only then change over.
+        """Read all cascades again, load their models, and only then change over.
 
-        Raises ConfigError or ModelLoadError, and everything stays as it was.
+        Raises ConfigError, or ModelLoadError for a cascade that is new or was sound, and everything stays as it was.
         """
         async with self._reloading:
             fresh = self._wire(await asyncio.to_thread(self._read))
-            for tenant in fresh.values():
+            for tenant in list(fresh.values()):
+                problems: dict[str, ModelLoadError] = {}
                 for name, cascade in tenant.cascades.items():
-                    if name not in tenant.problems:
+                    try:
                         await cascade.warm_up()
+                    except ModelLoadError as error:
+                        if name not in tenant.problems:
+                            raise
+                        problems[name] = error
+                fresh[tenant.name] = replace(tenant, problems=problems)
             before = list(self)
             self._tenants = fresh
             kept = {id(cascade) for _, cascade in self}

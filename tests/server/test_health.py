@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -43,6 +45,20 @@ async def test_a_model_that_is_not_there_is_seen_and_refused_and_harms_no_other_
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "MODEL_LOAD")
         assert refusal.facts["model"] == "/no/such/model"
         assert (await running.rank()).results
+
+
+async def test_a_model_that_was_put_right_is_loaded_by_a_reload(
+    serve: Any, configs: Any, refused: Any, tmp_path: Path, tiny_cross_encoder: Path
+) -> None:
+    place = tmp_path / "model"
+    late = parse(f"retrieve: [{{kind: bm25}}]\ntiers: [{{kind: cross_encoder, depth: 5, model: {place}}}]", "late")
+    async with serve(tmp_path, {"plain": configs["plain"], "late": late}) as running:
+        await running.server.reload()
+        assert (await refused(running.rank(cascade="late"))).reason == "MODEL_LOAD"
+        shutil.copytree(tiny_cross_encoder, place)
+        await running.server.reload()
+        assert not (await running.rank(cascade="late")).degraded
+        assert await serving(running) == dict.fromkeys(SERVICES, True)
 
 
 async def test_a_model_whose_worker_has_ended_is_seen(serve: Any, configs: Any, tmp_path: Any) -> None:
