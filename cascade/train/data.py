@@ -74,9 +74,7 @@ def read_qrels(folder: Path, split: str) -> dict[str, dict[str, int]]:
             continue
         if len(fields) != 3 or not fields[2].lstrip("-").isdigit():
             found = f"found {content!r}"
-            raise _invalid(
-                path, line, f"{found}, expected three fields between tabs: query-id, corpus-id, score"
-            )
+            raise _invalid(path, line, f"{found}, expected three fields between tabs: query-id, corpus-id, score")
         qrels.setdefault(fields[0], {})[fields[1]] = int(fields[2])
     return qrels
 
@@ -98,12 +96,8 @@ class Similarity:
             {query_id: row for row, query_id in enumerate(collection.queries)},
             {doc_id: row for row, doc_id in enumerate(collection.texts)},
             list(collection.texts),
-            _vectors(
-                list(collection.queries.values()), encode, cache and cache / f"{collection.name}.queries.npy"
-            ),
-            _vectors(
-                list(collection.texts.values()), encode, cache and cache / f"{collection.name}.documents.npy"
-            ),
+            _vectors(list(collection.queries.values()), encode, cache and cache / f"{collection.name}.queries.npy"),
+            _vectors(list(collection.texts.values()), encode, cache and cache / f"{collection.name}.documents.npy"),
         )
 
     def cosines(self, query_id: str, doc_ids: Sequence[str]) -> NDArray[np.float32]:

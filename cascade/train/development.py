@@ -24,9 +24,7 @@ class DevelopmentSet:
     heads: Mapping[str, Ranking]
 
     @staticmethod
-    def load(
-        folder: Path, split: str, *, depth: int, sample: int | None = None, seed: int = 0
-    ) -> DevelopmentSet:
+    def load(folder: Path, split: str, *, depth: int, sample: int | None = None, seed: int = 0) -> DevelopmentSet:
         """Reads the split and ranks with BM25; `sample` keeps that many questions, drawn with `seed`."""
         collection = read_collection(folder)
         qrels = read_qrels(folder, split)
@@ -73,9 +71,7 @@ def bm25_heads(collection: Collection, query_ids: Sequence[str], depth: int) -> 
     doc_ids = list(collection.texts)
 
     def tokens(texts: list[str]) -> list[list[str]]:
-        tokenised = bm25s.tokenize(
-            texts, stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False
-        )
+        tokenised = bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False)
         return [list(words) for words in tokenised]
 
     retriever = bm25s.BM25()

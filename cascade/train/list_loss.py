@@ -39,9 +39,7 @@ class SoftListLoss(nn.Module):
         scores = scored[torch.argsort(torch.tensor(order))]
         losses = [
             -(target.to(scores) * torch.log_softmax(mine, dim=0)).sum()
-            for mine, target in zip(
-                torch.split(scores, [len(target) for target in labels]), labels, strict=True
-            )
+            for mine, target in zip(torch.split(scores, [len(target) for target in labels]), labels, strict=True)
         ]
         return torch.stack(losses).mean()
 
