@@ -91,6 +91,7 @@ class Cascade:
             budget=budget,
             tier_seconds=tier_seconds,
             with_documents=with_documents,
+            only_last=True,
         )
         async for update in updates:
             last = update
@@ -105,8 +106,11 @@ class Cascade:
         budget: Budget,
         tier_seconds: float | None = None,
         with_documents: bool = False,
+        only_last: bool = False,
     ) -> AsyncGenerator[Update, None]:
         """One update for every stage that ended, in the order they ended; the last is final.
+
+        With `only_last` no update before it has documents: fetching what nobody reads takes time from the tiers.
 
         `budget` is the deadline of the whole answer. `tier_seconds`, counted from this call, and the cascade's own
         budget_ms bound the tiers only: retrieval and fusion make the ranking that there must be to answer with.
@@ -116,7 +120,8 @@ class Cascade:
         progress = Progress(corpus, top_k)
 
         async def update(stage: str, *, final: bool) -> Update:
-            return Update(stage, final, await progress.answer(with_documents=with_documents))
+            wanted = with_documents and (final or not only_last)
+            return Update(stage, final, await progress.answer(with_documents=wanted))
 
         found: dict[str, Ranking] = {}
         async with aclosing(self._retrieve(query, corpus, budget, progress)) as retrieved:

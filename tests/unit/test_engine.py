@@ -308,3 +308,10 @@ async def test_documents_come_with_the_head_when_asked_for() -> None:
     answer = await made.rank(Query("q"), over, top_k=2, budget=Budget(), with_documents=True)
     assert set(answer.documents) == {"a", "b"}
     assert sorted(set(store.fetched)) == ["a", "b"]
+
+
+async def test_the_text_of_rankings_that_nobody_sees_is_not_fetched() -> None:
+    made, store = cascade(TWO_TIERS, Reverse(), Reverse()), Store()
+    over = corpus(Fixed("abc"), Fixed("fbc"), store=store)
+    answer = await made.rank(Query("q"), over, top_k=1, budget=Budget(), tier_seconds=0.0, with_documents=True)
+    assert store.fetched == list(answer.documents) == answer.ranking.doc_ids == ["b"]
