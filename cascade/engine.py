@@ -181,7 +181,7 @@ class Cascade:
                     else:
                         retrieval = task.result()
                         own, usage = retrieval.ranking.head(_depth(config.depth, corpus)), retrieval.usage
-                        progress.ended(_used(trace, len(own), usage), own=own, best=own)
+                        progress.ended(_used(trace, len(own), usage), own=own, best=own, cut=usage.truncations)
                         yield config.name, own
         finally:
             for task in pending:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from cascade.budget import Budget
+from cascade.inference.encoder import Encoded
 from cascade.stages import Fuser, Reranker, Retriever, Usage
 from cascade.types import Candidate, Query, Ranking
 
@@ -49,6 +50,11 @@ class HashedWords:
         if budget.expired:
             raise TimeoutError("the budget was spent before the query was encoded")
         return self._vector(text), Usage(tokens=len(text.split()))
+
+    async def encode_passages(self, passages: Sequence[str], *, budget: Budget) -> Encoded:
+        """Vectors (n, dimensions); every word is a token, and all are seen."""
+        words = [len(passage.split()) for passage in passages]
+        return Encoded(self.encode_documents(passages), 0.0, tuple((n, n) for n in words))
 
     def _vector(self, text: str) -> npt.NDArray[np.float32]:
         vector = np.full(self.dimensions, 1e-3, dtype=np.float32)

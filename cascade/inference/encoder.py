@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -22,18 +25,33 @@ if TYPE_CHECKING:
 
 Vectors = npt.NDArray[np.float32]
 
+_BATCH = 32
+_DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as the library looks for one
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Vectors (n, dimensions) of unit length, seconds waited, and for each passage the tokens seen and those it has."""
+
+    vectors: Vectors
+    queue_time: float
+    seen: tuple[tuple[int, int], ...]
+
 
 class Encoder(ServedModel):
     """A sentence-transformers model; prompts that it names for queries and documents are applied."""
 
     kind = "bi_encoder"
     _model: SentenceTransformer
+    _counter: Any
 
     def _load(self) -> None:
         from sentence_transformers import SentenceTransformer
 
         hide_loading_bars()
         self._model = SentenceTransformer(resolve_model(self.reference), device=pick_device(self.device))
+        # Counting goes by a copy: a tokenizer keeps whether it cuts and pads, and threads that encode share this one.
+        self._counter = copy.deepcopy(self._model.tokenizer)
         vector = self._encode_query("self-test")[0]
         if not np.isfinite(vector).all() or abs(float(np.linalg.norm(vector)) - 1) > 1e-3:
             raise ModelLoadError(
@@ -57,6 +75,22 @@ class Encoder(ServedModel):
         (vector, tokens), waited = await self.queue.run(work, budget=budget)
         return vector, Usage(queue_time=waited, tokens=tokens)
 
+    async def encode_passages(self, passages: Sequence[str], *, budget: Budget) -> Encoded:
+        """Encode in the queue, batch by batch, so that others get their turn and nothing runs that nobody waits for."""
+        longest_first = sorted(range(len(passages)), key=lambda i: -len(passages[i]))
+        vectors, seen, waited = np.zeros((len(passages), 0), dtype=np.float32), [(0, 0)] * len(passages), 0.0
+        for start in range(0, len(passages), _BATCH):
+            rows = longest_first[start : start + _BATCH]
+            batch = [passages[i] for i in rows]
+            (part, lengths), wait = await self.queue.run(partial(self._read, batch), budget=budget)
+            if not start:
+                vectors = np.empty((len(passages), part.shape[1]), dtype=np.float32)
+            vectors[rows] = part
+            for row, length in zip(rows, lengths, strict=True):
+                seen[row] = length
+            waited += wait
+        return Encoded(vectors, waited, tuple(seen))
+
     def encode_documents(self, passages: Sequence[str]) -> Vectors:
         """float32 vectors (n, dimensions) of unit length, in this thread."""
         self.ensure_loaded()
@@ -64,18 +98,38 @@ class Encoder(ServedModel):
             return np.zeros((0, self.dimensions), dtype=np.float32)
         vectors = self._model.encode_document(
             list(passages),
-            batch_size=32,
+            batch_size=_BATCH,
             normalize_embeddings=True,
             convert_to_numpy=True,
             show_progress_bar=False,
         )
         return np.asarray(vectors, dtype=np.float32)
 
+    def _read(self, passages: Sequence[str], _stop: Stop) -> tuple[Vectors, list[tuple[int, int]]]:
+        self.ensure_loaded()  # not within the time that reading takes
+        start = time.perf_counter()
+        vectors = self.encode_documents(passages)
+        prompt = next((p for name in _DOCUMENT_PROMPTS if (p := self._model.prompts.get(name))), "")
+        room = self._room - self._lengths([prompt])[0]
+        seen = [(min(length, room), length) for length in self._lengths(passages)]
+        self.observe_batch(len(passages), sum(kept for kept, _ in seen), time.perf_counter() - start)
+        return vectors, seen
+
     def _encode_query(self, text: str) -> tuple[Vectors, int]:
         start = time.perf_counter()
         vectors: Any = self._model.encode_query(
             [text], normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
         )
-        tokens = len(self._model.tokenizer(text, truncation=True, max_length=self._model.max_seq_length)["input_ids"])
+        tokens = min(self._lengths([text])[0], self._room)
         self.observe_batch(1, tokens, time.perf_counter() - start)
         return np.asarray(vectors[0], dtype=np.float32), tokens
+
+    def _lengths(self, texts: Sequence[str]) -> list[int]:
+        ids = self._counter(list(texts), add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+        return [len(one) for one in ids]
+
+    @property
+    def _room(self) -> int:
+        """The most tokens of a text that a vector is made of."""
+        most = self._model.max_seq_length
+        return 2**31 if most is None else int(most) - int(self._counter.num_special_tokens_to_add(pair=False))

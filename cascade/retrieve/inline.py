@@ -7,19 +7,19 @@ from typing import Protocol
 
 from cascade.budget import Budget
 from cascade.filters import matches
-from cascade.index.info import Vectors
 from cascade.index.tokens import tokenize, tokenize_query
+from cascade.inference.encoder import Encoded
 from cascade.retrieve.dense import QueryEncoder
 from cascade.retrieve.work import in_thread
-from cascade.stages import Retrieval
-from cascade.types import Document, Query, Ranking
+from cascade.stages import Retrieval, Usage
+from cascade.types import Document, Query, Ranking, Truncation
 
 
 class InlineEncoder(QueryEncoder, Protocol):
     """Turns queries and passages into vectors of unit length in one space."""
 
-    def encode_documents(self, passages: Sequence[str]) -> Vectors:
-        """float32 vectors (n, dimensions), in this thread."""
+    async def encode_passages(self, passages: Sequence[str], *, budget: Budget) -> Encoded:
+        """Vectors of all passages, in order. Raises TimeoutError when the budget runs out first."""
         ...
 
 
@@ -67,10 +67,17 @@ class InlineDense:
         vector, usage = await self._encoder.encode_query(query.text, budget=budget)
         if not documents:
             return Retrieval(Ranking(), usage)
-        passages = [document.passage for document in documents]
-        scores = await in_thread(budget, lambda: self._encoder.encode_documents(passages) @ vector)
+        encoded = await self._encoder.encode_passages([d.passage for d in documents], budget=budget)
+        scores = encoded.vectors @ vector
         pairs = [(document.doc_id, float(score)) for document, score in zip(documents, scores, strict=True)]
-        return Retrieval(Ranking.from_scores(pairs, self.name).head(depth), usage)
+        cut = tuple(
+            Truncation(document.doc_id, self.name, seen, total)
+            for document, (seen, total) in zip(documents, encoded.seen, strict=True)
+            if seen < total
+        )
+        tokens = usage.tokens + sum(seen for seen, _ in encoded.seen)
+        used = Usage(usage.queue_time + encoded.queue_time, tokens, cut)
+        return Retrieval(Ranking.from_scores(pairs, self.name).head(depth), used)
 
 
 def _meeting(query: Query, documents: Sequence[Document]) -> list[Document]:

@@ -28,11 +28,13 @@ tiers:
 class Fixed:
     """Finds the same documents for every query."""
 
-    def __init__(self, doc_ids: str) -> None:
+    def __init__(self, doc_ids: str, usage: Usage | None = None) -> None:
         self.doc_ids = doc_ids
+        self.usage = usage or Usage()
 
     async def retrieve(self, query: Query, *, depth: int, budget: Budget) -> Retrieval:
-        return Retrieval(Ranking.from_scores([(d, -float(i)) for i, d in enumerate(self.doc_ids)], "fixed"))
+        found = Ranking.from_scores([(d, -float(i)) for i, d in enumerate(self.doc_ids)], "fixed")
+        return Retrieval(found, self.usage)
 
 
 class Raising:
@@ -153,6 +155,15 @@ async def test_what_a_tier_used_is_in_its_trace() -> None:
     answer = await rank(cascade(TWO_TIERS, Reverse(Usage(0.5, 77, (cut,))), Reverse()), corpus(Fixed("abc")))
     first = next(t for t in answer.trace if t.stage == "first")
     assert (first.queue_time, first.tokens, first.truncated) == (0.5, 77, 1)
+    assert answer.truncations == (cut,)
+
+
+async def test_what_a_retriever_cut_is_told() -> None:
+    cut = Truncation("a", "dense", 10, 20)
+    answer = await rank(
+        cascade("retrieve: [{kind: dense}]"), corpus(Fixed("ab"), Fixed("ab", Usage(truncations=(cut,))))
+    )
+    assert answer.trace[0].truncated == 1
     assert answer.truncations == (cut,)
 
 

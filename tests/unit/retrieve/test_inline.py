@@ -1,5 +1,8 @@
 """Retrieval from documents that came with the request."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 from rank_bm25 import BM25Plus
 
@@ -7,10 +10,11 @@ from cascade.budget import Budget
 from cascade.filters import Comparison
 from cascade.index import IndexStore
 from cascade.index.tokens import tokenize, tokenize_query
+from cascade.inference.encoder import Encoded
 from cascade.retrieve import Bm25Retriever, InlineBm25, InlineDense, InlineDocuments
 from cascade.stages import DocumentSource, Retriever
 from cascade.testing import HashedWords, RetrieverConformance
-from cascade.types import Document, Query
+from cascade.types import Document, Query, Truncation
 
 DOCUMENTS = [
     Document("0", "Pour boiling water over the leaves", metadata={"hot": True}),
@@ -114,3 +118,18 @@ async def test_inline_documents_come_by_id() -> None:
     source = InlineDocuments(DOCUMENTS)
     assert isinstance(source, DocumentSource)
     assert await source.fetch(["2", "nowhere"]) == {"2": DOCUMENTS[2]}
+
+
+class OneWord(HashedWords):
+    """Reads the first word of a passage only."""
+
+    async def encode_passages(self, passages: Sequence[str], *, budget: Budget) -> Encoded:
+        encoded = await super().encode_passages(passages, budget=budget)
+        return replace(encoded, queue_time=0.5, seen=tuple((min(1, total), total) for _, total in encoded.seen))
+
+
+async def test_a_document_of_which_the_encoder_read_only_the_beginning_is_told() -> None:
+    documents = [Document("long", "three words here"), Document("short", "word")]
+    usage = (await InlineDense(documents, OneWord()).retrieve(Query("two words"), depth=2, budget=Budget())).usage
+    assert usage.truncations == (Truncation("long", "dense", 1, 3),)
+    assert (usage.tokens, usage.queue_time) == (4, 0.5)
