@@ -83,7 +83,7 @@ class _Tier(_Strict):
 
 
 class CrossEncoderConfig(_Tier):
-    """A sentence-transformers CrossEncoder: query and document read together, one at a time."""
+    """A sentence-transformers CrossEncoder reads query and document together, in `max_length` tokens or all it can."""
 
     kind: Literal["cross_encoder"]
     name: Name = "cross_encoder"

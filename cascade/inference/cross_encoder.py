@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,12 +29,16 @@ class CrossEncoderModel(ServedModel):
 
     kind = "cross_encoder"
     _model: CrossEncoder
+    _most_tokens: int
 
     def _load(self) -> None:
         from sentence_transformers import CrossEncoder
 
         hide_loading_bars()
         self._model = CrossEncoder(resolve_model(self.reference), device=pick_device(self.device))
+        # Of the two limits a model may declare, its tokenizer's is often missing and its positions' a little too large.
+        limits = self._model.max_seq_length, getattr(self._model.config, "max_position_embeddings", None)
+        self._most_tokens = min(limit for limit in (*limits, sys.maxsize) if limit)
         labels = self._model.num_labels
         if labels != 1:
             raise ModelLoadError(
@@ -59,7 +64,11 @@ class CrossEncoderModel(ServedModel):
         max_batch_tokens: int,
         stop: Stop = lambda: False,
     ) -> Scored:
-        """Score every passage, in this thread. Raises AbandonedError when `stop` says so between two batches."""
+        """Score every passage, in this thread, reading `max_length` tokens of a pair or the most that the model can.
+
+        Raises AbandonedError when `stop` says so between two batches.
+        """
+        max_length = min(max_length, self._most_tokens)
         self._model.max_seq_length = max_length
         tokenizer: Any = self._model.tokenizer
         words = tokenizer([query, *passages], add_special_tokens=False, truncation=False, verbose=False)["input_ids"]

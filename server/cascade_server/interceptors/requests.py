@@ -45,7 +45,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             async with asyncio.timeout(grace or 0):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("drain_cut_short", in_progress=self._running)
+            if self._running:
+                log.warning("drain_cut_short", in_progress=self._running)
 
     async def intercept_service(
         self,

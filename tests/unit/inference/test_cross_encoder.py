@@ -44,6 +44,13 @@ def test_what_was_cut_is_what_the_tokenizer_cuts(model: CrossEncoderModel, query
         assert total == len(tokenizer(passage, add_special_tokens=False)["input_ids"])
 
 
+def test_a_length_beyond_what_the_model_can_read_is_cut_and_told(model: CrossEncoderModel) -> None:
+    pairs = model.score_pairs(QUERY, ["word " * 2000], max_length=1024, max_batch_tokens=4096)
+    ((seen, total),) = pairs.seen
+    assert total == 2000
+    assert seen < pairs.tokens == model._model.max_seq_length < 1024
+
+
 def test_every_batch_is_observed_with_its_tokens(tiny_cross_encoder: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     model = CrossEncoderModel("m", device="cpu", on_batch=lambda *batch: seen.append(batch))
