@@ -56,7 +56,7 @@ class RrfConfig(_Strict):
 
 
 class WeightedConfig(_Strict):
-    """A weighted sum of normalised scores; a document that a branch did not find gets that branch's lowest."""
+    """A weighted sum of normalised scores; a document that a branch did not find gets no more than its lowest."""
 
     kind: Literal["weighted"]
     name: Name = "fuse"

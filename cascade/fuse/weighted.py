@@ -14,7 +14,8 @@ _NORMALIZE = {"min_max": min_max, "z_score": z_score}
 class WeightedFuser:
     """Fuses by score: each branch is normalised by itself, weighted and added.
 
-    A document that a branch did not find gets that branch's lowest normalised score, the best that is known of it.
+    A document that a branch did not find gets that branch's lowest normalised score, the best that is known of it; one
+    less where all that were found are equal, since a branch that found a single document says the most.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class WeightedFuser:
             weight = self._weights.get(branch, 1.0)
             normalized = self._normalize([c.score for c in ranking])
             found = dict(zip(ranking.doc_ids, normalized, strict=True))
-            lowest = min(normalized)
+            lowest = min(normalized) - (min(normalized) == max(normalized))
             for doc_id in totals:
                 totals[doc_id] += weight * found.get(doc_id, lowest)
         return Ranking.from_scores(totals.items(), self._name)

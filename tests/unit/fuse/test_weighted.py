@@ -1,5 +1,7 @@
 """Weighted sum of normalised scores."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +30,17 @@ class TestWeightedByZScore(FuserConformance):
 def test_a_document_that_a_branch_did_not_find_gets_its_lowest() -> None:
     fused = {c.doc_id: c.score for c in WeightedFuser(weights={"right": 2}).fuse({"left": LEFT, "right": RIGHT})}
     assert fused == pytest.approx({"a": 1.0, "b": 0.5, "c": 2.0, "d": 0.0})
+
+
+@pytest.mark.parametrize("normalize", ["min_max", "z_score"])
+@pytest.mark.parametrize("found", [("z",), ("y", "z")])
+def test_the_only_documents_that_a_branch_found_stand_above_those_it_did_not(
+    normalize: Literal["min_max", "z_score"], found: tuple[str, ...]
+) -> None:
+    words = Ranking.from_scores([(doc_id, 7.0) for doc_id in found], "words")
+    meaning = Ranking.from_scores([("a", 0.9), ("y", 0.89), ("z", 0.89), ("b", 0.1)], "meaning")
+    fused = WeightedFuser(normalize=normalize).fuse({"words": words, "meaning": meaning})
+    assert fused.doc_ids[: len(found)] == list(found)
 
 
 @given(st.lists(finite, min_size=1, max_size=20))
