@@ -15,6 +15,8 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from cascade.errors import InvalidInputError, Violation
 
 _LENGTH_DELIMITED = 2
+_MOST_PARTS = 20_000
+"""Fields looked at, whole messages and their parts: this runs on the event loop, and a message holds millions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,17 @@ def tolerant(deserialize: Callable[[bytes], Any], method: str) -> Callable[[byte
 
 def _explain(data: bytes, message: Descriptor, error: DecodeError) -> InvalidInputError:
     violations = [
-        Violation(path, "is not valid UTF-8, expected text in UTF-8") for path in _broken_strings(data, message, "")
+        Violation(path, "is not valid UTF-8, expected text in UTF-8")
+        for path in _broken_strings(data, message, "", iter(range(_MOST_PARTS)))
     ]
     return InvalidInputError(violations or [Violation("request", f"cannot be read: {error}")])
 
 
-def _broken_strings(data: bytes, message: Descriptor, prefix: str) -> Iterator[str]:
-    """The paths of all string fields in `data` that are no UTF-8; nothing for bytes that are no message at all."""
+def _broken_strings(data: bytes, message: Descriptor, prefix: str, looks: Iterator[int]) -> Iterator[str]:
+    """The paths of the string fields in `data` that are no UTF-8; nothing for bytes that are no message at all.
+
+    Every field takes one of `looks`, and the search ends with them.
+    """
     reader = Empty()
     try:
         reader.ParseFromString(data)
@@ -52,7 +58,7 @@ def _broken_strings(data: bytes, message: Descriptor, prefix: str) -> Iterator[s
         return
     seen: dict[int, int] = {}
     parts = UnknownFieldSet(reader)
-    for part in (parts[i] for i in range(len(parts))):
+    for _, part in zip(looks, (parts[i] for i in range(len(parts))), strict=False):
         field: FieldDescriptor | None = message.fields_by_number.get(part.field_number)
         if field is None or part.wire_type != _LENGTH_DELIMITED:
             continue
@@ -61,7 +67,7 @@ def _broken_strings(data: bytes, message: Descriptor, prefix: str) -> Iterator[s
         if field.type == FieldDescriptor.TYPE_STRING and not _is_utf8(part.data):
             yield path
         elif field.type == FieldDescriptor.TYPE_MESSAGE and field.message_type is not None:
-            yield from _broken_strings(part.data, field.message_type, f"{path}.")
+            yield from _broken_strings(part.data, field.message_type, f"{path}.", looks)
 
 
 def _is_utf8(data: bytes) -> bool:
