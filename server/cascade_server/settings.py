@@ -8,6 +8,9 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_MOST = 2**31 - 1
+"""What gRPC's options and the contract's numbers can hold."""
+
 
 class Settings(BaseSettings):
     """The server's settings; frozen, each within its bounds."""
@@ -33,17 +36,23 @@ class Settings(BaseSettings):
     )
     threads: int | None = Field(None, ge=1, description="Threads that models compute with; unset leaves it to them.")
     device: str = Field("auto", description="Where models run: auto, cpu, cuda or cuda:N.")
-    max_message_bytes: int = Field(16 * 1024 * 1024, ge=1024, description="Bytes of one gRPC message, either way.")
-    max_top_k: int = Field(1000, ge=1, description="Results of one request.")
-    max_documents: int = Field(1000, ge=1, description="Inline documents of one request.")
-    max_query_chars: int = Field(4096, ge=1, description="Characters of a query.")
-    max_document_chars: int = Field(1_000_000, ge=1, description="Characters of one document's title and text.")
-    max_concurrent_requests: int = Field(64, ge=1, description="Rank requests in progress at a time.")
+    max_message_bytes: int = Field(
+        16 * 1024 * 1024, ge=1024, le=_MOST, description="Bytes of one gRPC message, either way."
+    )
+    max_top_k: int = Field(1000, ge=1, le=_MOST, description="Results of one request.")
+    max_documents: int = Field(1000, ge=1, le=_MOST, description="Inline documents of one request.")
+    max_query_chars: int = Field(4096, ge=1, le=_MOST, description="Characters of a query.")
+    max_document_chars: int = Field(
+        1_000_000, ge=1, le=_MOST, description="Characters of one document's title and text."
+    )
+    max_concurrent_requests: int = Field(64, ge=1, le=_MOST, description="Rank requests in progress at a time.")
     max_concurrent_upserts: int = Field(4, ge=1, description="Upserts in progress at a time, over all indexes.")
     max_upsert_documents: int = Field(100_000, ge=1, description="Documents of one upsert.")
     max_upsert_bytes: int = Field(
         512 * 1024 * 1024, ge=1024, description="Bytes of one upsert, which is held in memory until it is applied."
     )
-    grace_seconds: float = Field(30.0, ge=0, description="Time that requests in progress get when the server stops.")
+    grace_seconds: float = Field(
+        30.0, ge=0, allow_inf_nan=False, description="Time that requests in progress get when the server stops."
+    )
     log_format: Literal["json", "console"] = Field("json", description="Log lines for machines or for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")

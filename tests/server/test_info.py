@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from cascade_api.v1 import server_pb2
+from cascade_server.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -60,3 +62,9 @@ async def test_a_tenant_sees_and_uses_its_own_cascades_and_indexes_only(
         assert (await acme.rank(cascade="special")).results
         assert "known: fast, quality, special" in (await refused(acme.rank(cascade="plain"))).message
         assert (await refused(acme.rank(cascade="special", index="secret"))).message.endswith("known: none")
+
+
+@pytest.mark.parametrize("name", list(server_pb2.Limits.DESCRIPTOR.fields_by_name))
+async def test_a_limit_that_could_not_be_advertised_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="less than or equal to 2147483647"):
+        Settings.model_validate({name: 2**31})
