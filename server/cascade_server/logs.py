@@ -10,6 +10,7 @@ import structlog
 
 # Without local variables: they would put the texts of queries and documents into the log.
 _TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+_print_traceback = structlog.dev.RichTracebackFormatter(show_locals=False)
 
 
 def configure(log_format: Literal["json", "console"] = "json", level: str = "info") -> None:
@@ -18,7 +19,7 @@ def configure(log_format: Literal["json", "console"] = "json", level: str = "inf
     ending: list[structlog.typing.Processor] = (
         [structlog.processors.ExceptionRenderer(_TRACEBACK), structlog.processors.JSONRenderer()]
         if log_format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_print_traceback)]
     )
     structlog.configure(
         processors=[
