@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cascade_client.errors import AbortedError, ClientError, OverloadedError, UnavailableError
+
+_LONGEST = 1e9  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ class Attempts:
 
     @property
     def timeout(self) -> float | None:
-        """The time that the next try may take, in the form gRPC takes."""
-        return None if math.isinf(self.deadline) else self.left
+        """The time that the next try may take, in the form gRPC takes; none for decades, which it cannot count."""
+        return self.left if self.left < _LONGEST else None
 
     def pause_after(self, error: ClientError) -> float | None:
         """Count a failed try; seconds to wait before the next one, or None when `error` is the outcome."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,3 +100,8 @@ def test_only_errors_that_changed_nothing_or_may_be_repeated_are_retried() -> No
 
 def test_without_a_deadline_a_try_has_no_timeout() -> None:
     assert Attempts(RetryPolicy(), float("inf"), True).timeout is None
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 1e12])
+def test_a_time_that_grpc_cannot_count_is_no_limit(seconds: float) -> None:
+    assert Attempts(RetryPolicy(), time.monotonic() + seconds, idempotent=True).timeout is None
