@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -57,13 +58,13 @@ class JointNetwork(nn.Module):
 def load_backbone(source: str, *, layers: int | None, dtype: torch.dtype) -> Any:
     """The decoder stack of any causal language model, without its head, cut to its first `layers` layers."""
     from transformers import AutoModel
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
     if layers is None:
         return AutoModel.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
-    verbosity = logging.get_verbosity()  # type: ignore[no-untyped-call]  # the library does not type it
-    logging.set_verbosity(logging.ERROR)  # it would list every weight of the layers that are left out
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity(logging.ERROR)  # it would list every weight of the layers that are left out
     try:
         return AutoModel.from_pretrained(source, dtype=dtype, attn_implementation="sdpa", num_hidden_layers=layers)
     finally:
-        logging.set_verbosity(verbosity)
+        transformers_logging.set_verbosity(verbosity)
