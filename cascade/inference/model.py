@@ -78,6 +78,8 @@ class ServedModel(ABC):
                 problem = error if isinstance(error, ModelLoadError) else self._explain(error)
                 self._problem = problem
                 raise problem from error
+            # The self-test's batches are small and cold: by their rate tiers look too dear, and are never tried.
+            self.cost = CostEstimate()
             self._loaded = True
         log.info("model_loaded", model=self.reference, kind=self.kind, device=self.device)
 

@@ -63,6 +63,14 @@ def test_every_batch_is_observed_with_its_tokens(tiny_cross_encoder: Path) -> No
     assert len(seen) > 1
 
 
+def test_a_model_that_was_only_tested_is_not_known_to_be_slow(tiny_cross_encoder: Path) -> None:
+    model = CrossEncoderModel(str(tiny_cross_encoder), device="cpu")
+    model.ensure_loaded()
+    assert model.cost.seconds(1_000_000) == 0
+    model.score_pairs(QUERY, PASSAGES, max_length=64, max_batch_tokens=256)
+    assert model.cost.seconds(1_000_000) > 0
+
+
 def test_it_stops_between_batches_when_nobody_waits(model: CrossEncoderModel) -> None:
     answers = iter([False, True])
     with pytest.raises(AbandonedError):
