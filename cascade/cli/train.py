@@ -87,13 +87,12 @@ def listwise(
 ) -> None:
     """Train the joint listwise tier's adapters and projector on judged questions."""
     from cascade.train.listwise import train
-    from cascade.weights import resolve_model
 
     _set_threads(threads)
     model = train(
         data=data,
         out=out,
-        base=resolve_model(base),
+        base=base,  # the reference is written down: a model must load where this folder is not
         work=out / "work",
         vectors=out / "work" / "embeddings",
         minutes=minutes,
