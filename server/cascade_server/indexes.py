@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Indexes:
-    """One folder of indexes per tenant; no search waits for a write, and no write is cut short by its caller's leaving.
+    """One folder of indexes per tenant; no search waits for a write, and no caller cuts short one that has begun.
 
     Writes run in threads of their own, so that they cannot take those that searches need.
     """
@@ -87,17 +87,24 @@ class Indexes:
         return done
 
     async def _write(self, tenant: str, name: str, work: Callable[[], T]) -> T:
-        """What `work` returns, run when no other write to that index does, and to its end if the caller leaves."""
+        """What `work` returns, run when no other write to that index does; a caller that leaves ends it only before."""
         lock = self._locks.setdefault((tenant, name), asyncio.Lock())
+        begun = False
 
         async def alone() -> T:
+            nonlocal begun
             async with lock:
+                begun = True
                 return await asyncio.get_running_loop().run_in_executor(self._writers, work)
 
         task = asyncio.create_task(alone())
         self._writing.add(task)
         task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        finally:
+            if not begun:
+                task.cancel()
 
     def _go_on(self, _done: int, _total: int) -> None:
         if self._closing:

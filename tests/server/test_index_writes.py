@@ -95,6 +95,21 @@ async def test_a_write_whose_caller_leaves_goes_on_to_its_end(indexes: Indexes, 
     assert await ids(indexes) == ["new", "old"]
 
 
+async def test_a_write_whose_caller_leaves_before_its_turn_is_dropped(indexes: Indexes, encoder: GatedEncoder) -> None:
+    encoder.gate.clear()
+    first = asyncio.create_task(indexes.upsert("acme", "fruit", [Document("new", "a new apple")]))
+    await encoder.busy()
+    second = asyncio.create_task(indexes.upsert("acme", "fruit", [Document("late", "a late apple")]))
+    while len(indexes._writing) < 2:  # noqa: ASYNC110  # it waits for its turn
+        await asyncio.sleep(0.001)
+    second.cancel()
+    await asyncio.wait({second})
+    encoder.gate.set()
+    await first
+    await indexes.delete("acme", "fruit", ["nothing"])
+    assert await ids(indexes) == ["new", "old"]
+
+
 async def test_closing_ends_a_write_that_nobody_waits_for_and_keeps_the_index_whole(
     indexes: Indexes, encoder: GatedEncoder, tmp_path: Path
 ) -> None:
