@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cascade_server.cascade_files import read_cascades
 
 from cascade.config import load
 from cascade.weights.resolver import EMBEDDED, PREFIX
+from cascade_server.cascade_files import read_cascades
 
 FILES = sorted((Path(__file__).parents[2] / "deploy" / "cascades").glob("*/*.yaml"))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from cascade_server.settings import Settings
 
 

@@ -11,9 +11,9 @@ from types import ModuleType
 import grpc
 import pytest
 import yaml
-from cascade_server.metrics import Metrics
 
 from cascade.trace import Reason, StageStatus, StageTrace
+from cascade_server.metrics import Metrics
 
 METRIC = re.compile(r"(?<![\w:])(cascade_\w+)(?![\w:])(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"')
