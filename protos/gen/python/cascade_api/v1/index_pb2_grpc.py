@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class IndexServiceStub:
     """Keeps the documents of a tenant's indexes. Every change is visible to searches when its call returns, survives a crash
-    from then on, and is seen by a search whole or not at all.
+    from then on, and is seen by a search whole or not at all. Every call may answer NOT_FOUND for a tenant that is not here,
+    and UNAVAILABLE while the server starts or drains.
     """
 
     def __init__(self, channel):
@@ -70,7 +71,8 @@ class IndexServiceStub:
 
 class IndexServiceServicer:
     """Keeps the documents of a tenant's indexes. Every change is visible to searches when its call returns, survives a crash
-    from then on, and is seen by a search whole or not at all.
+    from then on, and is seen by a search whole or not at all. Every call may answer NOT_FOUND for a tenant that is not here,
+    and UNAVAILABLE while the server starts or drains.
     """
 
     def CreateIndex(self, request, context):
@@ -159,7 +161,8 @@ def add_IndexServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class IndexService:
     """Keeps the documents of a tenant's indexes. Every change is visible to searches when its call returns, survives a crash
-    from then on, and is seen by a search whole or not at all.
+    from then on, and is seen by a search whole or not at all. Every call may answer NOT_FOUND for a tenant that is not here,
+    and UNAVAILABLE while the server starts or drains.
     """
 
     @staticmethod

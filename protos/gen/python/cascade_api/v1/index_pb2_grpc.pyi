@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class IndexServiceStub:
     """Keeps the documents of a tenant's indexes. Every change is visible to searches when its call returns, survives a crash
-    from then on, and is seen by a search whole or not at all.
+    from then on, and is seen by a search whole or not at all. Every call may answer NOT_FOUND for a tenant that is not here,
+    and UNAVAILABLE while the server starts or drains.
     """
 
     @_typing.overload
@@ -53,7 +54,8 @@ class IndexServiceStub:
 @_typing.type_check_only
 class IndexServiceAsyncStub(IndexServiceStub):
     """Keeps the documents of a tenant's indexes. Every change is visible to searches when its call returns, survives a crash
-    from then on, and is seen by a search whole or not at all.
+    from then on, and is seen by a search whole or not at all. Every call may answer NOT_FOUND for a tenant that is not here,
+    and UNAVAILABLE while the server starts or drains.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -74,7 +76,8 @@ class IndexServiceAsyncStub(IndexServiceStub):
 
 class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps the documents of a tenant's indexes. Every change is visible to searches when its call returns, survives a crash
-    from then on, and is seen by a search whole or not at all.
+    from then on, and is seen by a search whole or not at all. Every call may answer NOT_FOUND for a tenant that is not here,
+    and UNAVAILABLE while the server starts or drains.
     """
 
     @_abc_1.abstractmethod

@@ -47,7 +47,7 @@ class ServerServiceServicer:
     """
 
     def GetInfo(self, request, context):
-        """Lists the tenant's cascades, the models and the limits. NOT_FOUND (tenant).
+        """Lists the tenant's cascades, the models and the limits. NOT_FOUND (tenant), UNAVAILABLE (draining).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

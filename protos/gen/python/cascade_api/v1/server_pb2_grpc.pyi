@@ -34,7 +34,7 @@ class ServerServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ServerServiceAsyncStub: ...
     GetInfo: _grpc.UnaryUnaryMultiCallable[_server_pb2.GetInfoRequest, _server_pb2.GetInfoResponse]
-    """Lists the tenant's cascades, the models and the limits. NOT_FOUND (tenant)."""
+    """Lists the tenant's cascades, the models and the limits. NOT_FOUND (tenant), UNAVAILABLE (draining)."""
 
 @_typing.type_check_only
 class ServerServiceAsyncStub(ServerServiceStub):
@@ -42,7 +42,7 @@ class ServerServiceAsyncStub(ServerServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetInfo: _aio.UnaryUnaryMultiCallable[_server_pb2.GetInfoRequest, _server_pb2.GetInfoResponse]  # type: ignore[assignment]
-    """Lists the tenant's cascades, the models and the limits. NOT_FOUND (tenant)."""
+    """Lists the tenant's cascades, the models and the limits. NOT_FOUND (tenant), UNAVAILABLE (draining)."""
 
 class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Says what this server offers."""
@@ -53,6 +53,6 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _server_pb2.GetInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_server_pb2.GetInfoResponse, _abc.Awaitable[_server_pb2.GetInfoResponse]]:
-        """Lists the tenant's cascades, the models and the limits. NOT_FOUND (tenant)."""
+        """Lists the tenant's cascades, the models and the limits. NOT_FOUND (tenant), UNAVAILABLE (draining)."""
 
 def add_ServerServiceServicer_to_server(servicer: ServerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
