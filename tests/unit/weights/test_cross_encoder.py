@@ -32,7 +32,7 @@ def test_the_model_loads_and_puts_the_answer_first(folder: Path) -> None:
     ]
     scores = model.predict([(query, passage) for passage in passages])
     assert list(scores) == sorted(scores, reverse=True)
-    assert model.max_seq_length == 256
+    assert model.max_seq_length == 128
     assert isinstance(model.activation_fn, torch.nn.Identity)
 
 
