@@ -115,10 +115,12 @@ def test_no_query_is_asked_twice() -> None:
     assert len(set(texts)) == len(texts)
 
 
-def test_judgments_hold_wholly_on_the_python_they_were_made_on_and_nearly_on_others(doc_ids: set[str]) -> None:
+def test_nearly_all_judgments_hold_on_any_python(doc_ids: set[str]) -> None:
+    """They were made on 3.11.7; even 3.11.2 lacks three of the documents."""
     judged = pydocs.load(doc_ids)
     kept = sum(map(len, judged.qrels.values()))
-    assert judged.dropped <= (0 if sys.version_info[:2] == (3, 11) else 0.05 * kept)
+    assert judged.dropped <= 0.05 * kept
+    assert len(judged.queries) >= 60
 
 
 def test_judgments_of_missing_documents_are_left_out_and_counted(doc_ids: set[str]) -> None:
