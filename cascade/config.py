@@ -69,9 +69,12 @@ FuserConfig = Annotated[RrfConfig | WeightedConfig, Field(discriminator="kind")]
 
 
 class Blend(_Strict):
-    """Fuses a tier's order with the order it received by rrf; `weight` is the tier's share."""
+    """Fuses a tier's order with the order it received by rrf; `weight` is the tier's share.
 
-    weight: float = Field(0.5, gt=0, lt=1)
+    At a half, two documents that the orders swap tie, and their ids decide; below, the order received does.
+    """
+
+    weight: float = Field(0.45, gt=0, lt=1)
     rrf_k: float = Field(60, gt=0)
 
 

@@ -32,13 +32,12 @@ def print_answer(ranked: Ranked, *, text: bool, explain: bool) -> None:
         cells = [str(r.rank), r.doc_id, f"{r.score:.4g}", r.scored_by, *(places.get(stage, "-") for stage in stages)]
         results.add_row(*cells, *([_excerpt(r.title, r.text)] if text else []))
     console.print(results)
-    trace = table("stage", "kind", "status", "in → out", "queue", "run", "tokens", "reason", numbers=(4, 5, 6))
+    trace = table("stage", "status", "in→out", "queue", "run", "tokens", "reason", numbers=(3, 4, 5))
     for t in ranked.trace:
         trace.add_row(
             t.stage,
-            t.kind,
             t.status.value,
-            f"{t.candidates_in} → {t.candidates_out}",
+            f"{t.candidates_in}→{t.candidates_out}",
             milliseconds(t.queue_time),
             milliseconds(t.run_time),
             str(t.tokens or ""),

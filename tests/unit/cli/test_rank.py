@@ -68,7 +68,7 @@ def test_a_stream_is_one_object_a_line_and_ends_with_the_answer(
 def test_people_see_results_and_what_every_stage_did(run: Callable[..., Any], where: list[str]) -> None:
     result = run(*_ASK, "--document", "[bold]red[/bold]", *where, "--text", "--explain")
     assert result.exit_code == 0
-    for word in ("the red fox", "[bold]red[/bold]", "identity", "4 → 4", "cascade words"):
+    for word in ("the red fox", "[bold]red[/bold]", "keep", "4→4", "cascade words"):
         assert word in result.stdout
     assert "degraded" not in result.stdout
 
