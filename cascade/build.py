@@ -100,17 +100,17 @@ def bind_index(config: CascadeConfig, snapshot: Snapshot, models: Models) -> Cor
     Raises ConfigError when the cascade's encoder is not the one that made the index's vectors.
     """
     retrievers: dict[str, Retriever] = {}
-    for config_ in config.retrieve:
-        if isinstance(config_, DenseConfig):
-            if config_.model != snapshot.info.encoder:
+    for stage in config.retrieve:
+        if isinstance(stage, DenseConfig):
+            if stage.model != snapshot.info.encoder:
                 problem = (
-                    f"retriever {config_.name!r} encodes queries with {config_.model!r}, but the vectors of index "
+                    f"retriever {stage.name!r} encodes queries with {stage.model!r}, but the vectors of index "
                     f"{snapshot.info.name!r} were made with {snapshot.info.encoder!r}; name that model, or index again"
                 )
                 raise ConfigError("cascade", [problem])
-            retrievers[config_.name] = DenseRetriever(snapshot, models.encoder(config_.model), config_.name)
+            retrievers[stage.name] = DenseRetriever(snapshot, models.encoder(stage.model), stage.name)
         else:
-            retrievers[config_.name] = Bm25Retriever(snapshot, config_.name)
+            retrievers[stage.name] = Bm25Retriever(snapshot, stage.name)
     info = snapshot.info
     return Corpus(retrievers, SnapshotDocuments(snapshot), size=info.documents, version=str(info.version))
 
@@ -118,11 +118,11 @@ def bind_index(config: CascadeConfig, snapshot: Snapshot, models: Models) -> Cor
 def bind_documents(config: CascadeConfig, documents: Sequence[Document], models: Models) -> Corpus:
     """The cascade's retrievers over the documents of one request."""
     retrievers: dict[str, Retriever] = {}
-    for config_ in config.retrieve:
-        if isinstance(config_, DenseConfig):
-            retrievers[config_.name] = InlineDense(documents, models.encoder(config_.model), config_.name)
+    for stage in config.retrieve:
+        if isinstance(stage, DenseConfig):
+            retrievers[stage.name] = InlineDense(documents, models.encoder(stage.model), stage.name)
         else:
-            retrievers[config_.name] = InlineBm25(documents, config_.name, k1=config_.k1, b=config_.b)
+            retrievers[stage.name] = InlineBm25(documents, stage.name, k1=stage.k1, b=stage.b)
     return Corpus(retrievers, InlineDocuments(documents), size=len(documents), whole=True)
 
 
@@ -133,7 +133,7 @@ def _fuser(config: FuserConfig) -> Fuser:
 
 
 def _reranker(config: TierConfig, models: Models) -> Reranker:
-    """One line for every kind of tier."""
+    """One case for every kind of tier."""
     match config:
         case CrossEncoderConfig():
             return CrossEncoderReranker(
