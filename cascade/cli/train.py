@@ -31,12 +31,11 @@ def cross_encoder(
     dev_split: DevSplit = "test",
     dev_sample: Annotated[int, typer.Option(min=1, help="Questions to measure on meanwhile.")] = 100,
     dev_every: Annotated[int, typer.Option(min=1, help="Steps between two measurements.")] = 300,
-    lists_per_collection: Annotated[
-        int | None, typer.Option(min=1, help="Use at most this many questions of each --data.")
+    lists: Annotated[
+        list[str] | None, typer.Option(help="COLLECTION=COUNT: use so many of its questions; may be repeated.")
     ] = None,
-    easy_lists: Annotated[int, typer.Option(min=0, help="Lists with random negatives that come first.")] = 0,
     lists_per_batch: Annotated[int, typer.Option(min=1, help="Questions in a batch.")] = 8,
-    learning_rate: Annotated[float, typer.Option(min=0, help="The highest learning rate.")] = 8e-5,
+    learning_rate: Annotated[float, typer.Option(min=0, help="The highest learning rate.")] = 5e-5,
     max_length: Annotated[int, typer.Option(min=16, max=512, help="Tokens of a pair while training.")] = 160,
     bf16: Annotated[bool, typer.Option(help="Forward passes in bfloat16.")] = True,
 ) -> None:
@@ -46,10 +45,9 @@ def cross_encoder(
     _set_threads(threads)
     recipe = CrossEncoderRecipe(
         max_length=max_length,
-        easy_lists=easy_lists,
         lists_per_batch=lists_per_batch,
         learning_rate=learning_rate,
-        lists_per_collection=lists_per_collection,
+        lists={name: int(count) for name, _, count in (item.partition("=") for item in lists or ())},
         steps=steps,
         bf16=bf16,
         seed=seed,

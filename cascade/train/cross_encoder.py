@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,27 +25,25 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CrossEncoderRecipe:
-    """Everything that decides what a training run learns; the same recipe and data give the same lists.
-
-    The first `easy_lists` have random negatives and come from the collection with the shortest passages: a new
-    head sees nothing in hard negatives (its loss stays where it began), and learns to match on these cheaply.
-    """
+    """Everything that decides what a training run learns; the same recipe and data give the same lists."""
 
     base: str = "embedded:all-minilm-l6-v2"
     teacher: str = "embedded:all-minilm-l6-v2"
     max_length: int = 160
     teacher_max_length: int = 192
     lists_per_batch: int = 8
-    easy_lists: int = 0
-    learning_rate: float = 8e-5
+    learning_rate: float = 5e-5
+    gate_learning_rate: float = 5e-3
+    head_learning_rate: float = 5e-4
     warmup_share: float = 0.05
-    lists_per_collection: int | None = None
+    lists: Mapping[str, int] = field(default_factory=dict)  # by collection; all of one that is not named
     steps: int | None = None
     bf16: bool = True
     seed: int = 13
     checkpoint_steps: int = 100
-    mix: ListMix = field(default_factory=ListMix)
-    easy_mix: ListMix = field(default_factory=lambda: ListMix(nearest=0, overlapping=0, random=3))
+    mix: ListMix = field(
+        default_factory=lambda: ListMix(nearest=3, overlapping=2, random=1, echoes=0.5, label_share=0.7)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +102,7 @@ def train_cross_encoder(
         max_steps=recipe.steps or -1,
         per_device_train_batch_size=recipe.lists_per_batch,
         learning_rate=recipe.learning_rate,
+        learning_rate_mapping={r"gate$": recipe.gate_learning_rate, r"head\.": recipe.head_learning_rate},
         warmup_steps=recipe.warmup_share,
         lr_scheduler_type="linear",
         eval_strategy="no" if evaluator is None else "steps",
@@ -138,47 +136,31 @@ def train_cross_encoder(
 def prepare_lists(data: Sequence[Path], out: Path, recipe: CrossEncoderRecipe) -> list[TrainingList]:
     """The lists in the order of training, with the bi-encoder's vectors kept in `out`/embeddings."""
     encode = _encode(recipe)
-    draw = random.Random(recipe.seed)
-    easy: list[TrainingList] = []
     lists: list[TrainingList] = []
-    shortest = math.inf
     for folder in data:
         collection = read_collection(folder)
         triples = read_triples(folder, collection)
-        chosen = _spread(triples, recipe.lists_per_collection or len(triples))
+        chosen = _spread(triples, recipe.lists.get(collection.name, len(triples)))
         similarity = Similarity.of(collection, encode, out / "embeddings")
         lists.extend(build_lists(collection, chosen, similarity, recipe.mix, recipe.seed))
         _log.info("training_lists_ready", collection=collection.name, lists=len(chosen), triples=len(triples))
-        length = sum(map(len, collection.texts.values())) / len(collection.texts)
-        if length < shortest and recipe.easy_lists:
-            shortest = length
-            first = draw.sample(triples, min(recipe.easy_lists, len(triples)))
-            easy = build_lists(collection, first, similarity, recipe.easy_mix, recipe.seed)
-    draw.shuffle(lists)
-    return easy + lists
+    random.Random(recipe.seed).shuffle(lists)
+    return lists
 
 
 def untrained_cross_encoder(recipe: CrossEncoderRecipe) -> CrossEncoder:
-    """The base model with a new head of one output (a raw logit), its word embeddings frozen.
+    """The base grafted into a pair encoder, its word embeddings frozen; before training it ranks like the base.
 
     Dropout is off: a run sees most lists once, and drawing the masks costs a CPU a fifth of its time.
     """
     import torch
     from sentence_transformers import CrossEncoder
 
-    model: CrossEncoder = CrossEncoder(
-        resolve_model(recipe.base),
-        num_labels=1,
-        max_length=recipe.max_length,
-        activation_fn=torch.nn.Identity(),
-        device="cpu",
-        local_files_only=True,
-        config_kwargs={"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
-        model_kwargs={"attn_implementation": "eager", "dtype": torch.float32},
-    )
-    backbone: Any = model.model
-    backbone.base_model.embeddings.requires_grad_(False)
-    return model
+    from cascade.inference.pair_encoder import PairEncoder
+
+    module = PairEncoder.graft(resolve_model(recipe.base), max_seq_length=recipe.max_length)
+    module.bert.embeddings.requires_grad_(False)
+    return CrossEncoder(modules=[module], activation_fn=torch.nn.Identity(), device="cpu")
 
 
 def _encode(recipe: CrossEncoderRecipe) -> Encode:

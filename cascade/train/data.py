@@ -121,6 +121,15 @@ class Similarity:
             eligible = eligible[np.argpartition(-row[eligible], depth)[:depth]]
         return tuple(self.doc_ids[index] for index in eligible[np.argsort(-row[eligible], kind="stable")])
 
+    def nearest_queries(self, query_id: str, depth: int) -> tuple[str, ...]:
+        """The ids of the `depth` other questions nearest to this one, best first."""
+        row = self.query_rows[query_id]
+        cosines = self.queries @ self.queries[row]
+        cosines[row] = -np.inf
+        ids = list(self.query_rows)
+        best = np.argpartition(-cosines, min(depth, len(ids) - 1))[:depth]
+        return tuple(ids[index] for index in best[np.argsort(-cosines[best], kind="stable")] if index != row)
+
 
 def mine_negatives(
     collection: Collection, triples: Sequence[Triple], encode: Encode, *, depth: int, ceiling: float = 0.95

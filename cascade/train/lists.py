@@ -16,15 +16,17 @@ class ListMix:
     """What stands beside the positive of a list, and how much of its target the label decides.
 
     `nearest` are drawn from the bi-encoder's best `pool`, `overlapping` from the triple's own (BM25's),
-    `random` from the whole collection; a fraction is the chance of one more. BM25's alone teach that shared
-    words are bad, the bi-encoder's alone that near is bad, random ones alone teach nothing hard. The rest of
-    the target, `1 - label_share`, is the softmax of the bi-encoder's cosines times `scale` (distillation; 20
-    is the scale that all-MiniLM-L6-v2 was trained with).
+    `random` from the whole collection, `echoes` from the questions nearest to this one: they repeat its words and
+    answer nothing. A fraction is the chance of one more. BM25's alone teach that shared words are bad, the
+    bi-encoder's alone that near is bad, random ones alone teach nothing hard. The rest of the target,
+    `1 - label_share`, is the softmax of the bi-encoder's cosines times `scale` (distillation; 20 is the scale
+    that all-MiniLM-L6-v2 was trained with); an echo gets none of it, because to a bi-encoder it is the best answer.
     """
 
     nearest: float = 2
     overlapping: float = 1
     random: float = 0.25
+    echoes: float = 0
     pool: int = 50
     label_share: float = 0.6
     scale: float = 20.0
@@ -68,11 +70,15 @@ def _build_list(
         count = int(wanted) + (draw.random() < wanted % 1)
         negatives.extend(draw.sample(fresh, min(count, len(fresh))))
     members = [positive, *negatives]
-    draw.shuffle(members)
     logits = mix.scale * similarity.cosines(triple.query_id, members).astype(np.float64)
     teacher = np.exp(logits - logits.max())
-    label = np.array([doc_id == positive for doc_id in members], dtype=np.float64)
-    targets = mix.label_share * label + (1 - mix.label_share) * teacher / teacher.sum()
-    return TrainingList(
-        triple.query, tuple(collection.texts[doc_id] for doc_id in members), tuple(float(t) for t in targets)
-    )
+    targets = (1 - mix.label_share) * teacher / teacher.sum()
+    targets[0] += mix.label_share
+    texts = [collection.texts[doc_id] for doc_id in members]
+    count = int(mix.echoes) + (draw.random() < mix.echoes % 1)
+    if count:
+        near = similarity.nearest_queries(triple.query_id, mix.pool // 5)
+        texts.extend(collection.queries[other] for other in draw.sample(near, min(count, len(near))))
+    items = list(zip(texts, [*targets, *[0.0] * (len(texts) - len(members))], strict=True))
+    draw.shuffle(items)
+    return TrainingList(triple.query, tuple(text for text, _ in items), tuple(float(target) for _, target in items))
