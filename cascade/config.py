@@ -69,13 +69,56 @@ FuserConfig = Annotated[RrfConfig | WeightedConfig, Field(discriminator="kind")]
 
 
 class Blend(_Strict):
-    """Fuses a tier's order with the order it received by rrf; `weight` is the tier's share.
+    """Fuses a tier's order with the order it received; `weight` is the tier's share.
 
-    At a half, two documents that the orders swap tie, and their ids decide; below, the order received does.
+    By rrf two documents that the orders swap tie at a half, and their ids decide; below, the order received does. The
+    other methods add the scores, each brought to one scale over the candidates that the tier scored; where the
+    candidates received come from several stages, their ranks stand in for their scores.
     """
 
+    method: Literal["rrf", "z_score", "min_max"] = "rrf"
     weight: float = Field(0.45, gt=0, lt=1)
     rrf_k: float = Field(60, gt=0)
+
+
+class Until(_Strict):
+    """A pointwise tier may stop early: when with this `confidence` nothing unscored would enter the first `stable_top`.
+
+    Candidates are scored in the order received, the `first` of them at once and then `step` at a time.
+    """
+
+    stable_top: Depth = 10
+    confidence: float = Field(0.95, gt=0, lt=1)
+    first: Depth = 20
+    step: Depth = 10
+
+
+class Platt(_Strict):
+    """Probability of relevance 1 / (1 + exp(-(a * score + b))) (Platt, 1999)."""
+
+    method: Literal["platt"]
+    a: float
+    b: float
+
+
+class Isotonic(_Strict):
+    """Probability of relevance by linear interpolation between points that rise in both (Zadrozny and Elkan, 2002)."""
+
+    method: Literal["isotonic"]
+    x: tuple[float, ...] = Field(min_length=1)
+    y: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def points_rise(self) -> Isotonic:
+        """A probability that falls while the score rises would contradict the ranking."""
+        if len(self.x) != len(self.y):
+            raise ValueError(f"{len(self.x)} scores for {len(self.y)} probabilities, expected as many")
+        if list(self.x) != sorted(set(self.x)) or list(self.y) != sorted(self.y):
+            raise ValueError("x must rise and y must not fall; write it with `cascade calibrate`")
+        return self
+
+
+Calibration = Annotated[Platt | Isotonic, Field(discriminator="method")]
 
 
 class _Tier(_Strict):
@@ -85,13 +128,31 @@ class _Tier(_Strict):
     blend: Blend | None = None
 
 
-class CrossEncoderConfig(_Tier):
+class _PointwiseTier(_Tier):
+    """Scores each document by itself, so that it can stop anywhere and its scores mean the same for every query."""
+
+    until: Until | None = None
+    calibration: Calibration | None = None
+
+
+class CrossEncoderConfig(_PointwiseTier):
     """A sentence-transformers CrossEncoder reads query and document together, in `max_length` tokens or all it can."""
 
     kind: Literal["cross_encoder"]
     name: Name = "cross_encoder"
     model: Model = "embedded:cross-encoder"
     max_length: int = Field(256, ge=16, le=8192)
+    max_batch_tokens: int = Field(4096, ge=64)
+
+
+class LateInteractionConfig(_PointwiseTier):
+    """Sum over the query's tokens of the best cosine among the document's (ColBERT, Khattab and Zaharia, 2020)."""
+
+    kind: Literal["late_interaction"]
+    name: Name = "late_interaction"
+    model: Model = "embedded:late-interaction"
+    max_query_tokens: int = Field(32, ge=4, le=512)
+    max_doc_tokens: int = Field(180, ge=16, le=8192)
     max_batch_tokens: int = Field(4096, ge=64)
 
 
@@ -105,7 +166,7 @@ class JointConfig(_Tier):
     max_block_tokens: int = Field(2048, ge=256)
 
 
-class LikelihoodConfig(_Tier):
+class LikelihoodConfig(_PointwiseTier):
     """An LLM tier without training: the mean log-probability of the query given each document (Sachan et al., 2022)."""
 
     kind: Literal["likelihood"]
@@ -113,6 +174,58 @@ class LikelihoodConfig(_Tier):
     model: Model = "embedded:smollm2-135m-instruct"
     max_doc_tokens: int = Field(256, ge=16)
     max_batch_tokens: int = Field(2048, ge=256)
+
+
+class EndpointConfig(_Strict):
+    """A server that speaks OpenAI's chat completions; `url` ends in /v1; the key is in a file, never here."""
+
+    url: str = Field(pattern=r"^https?://[^\s]+$")
+    model: Model
+    api_key_file: str | None = None
+    timeout_ms: float = Field(10_000, gt=0)
+    retries: int = Field(1, ge=0, le=5)
+
+
+class _PromptedTier(_Tier):
+    """A language model is asked in words, through a prompt; with `endpoint` it runs there, and `model` is not used."""
+
+    name: Name = "listwise"
+    model: Model = "embedded:smollm2-135m-instruct"
+    endpoint: EndpointConfig | None = None
+    max_doc_tokens: int = Field(100, ge=16)
+
+
+class LogitsConfig(_PromptedTier):
+    """The order is read from the first generated token's logits over the identifiers (FIRST, Reddy et al., 2024)."""
+
+    kind: Literal["logits"]
+    window: int = Field(20, ge=2, le=26)
+    stride: int = Field(10, ge=1)
+
+
+class PermutationConfig(_PromptedTier):
+    """The order is generated, in sliding windows from the back (RankGPT, Sun et al., 2023)."""
+
+    kind: Literal["permutation"]
+    window: int = Field(20, ge=2)
+    stride: int = Field(10, ge=1)
+    concurrency: int = Field(2, ge=1, le=64)
+
+
+class SetwiseConfig(_PromptedTier):
+    """A heap sorted by asking which of `children` + 1 documents is the best (Zhuang et al., 2023)."""
+
+    kind: Literal["setwise"]
+    children: int = Field(3, ge=1, le=25)
+    top: Depth = 10
+
+
+class TournamentConfig(_PromptedTier):
+    """Rounds of groups whose best gain points (TourRank, Chen et al., 2024)."""
+
+    kind: Literal["tournament"]
+    group: int = Field(4, ge=2, le=26)
+    rounds: int = Field(3, ge=1)
 
 
 class IdentityConfig(_Tier):
@@ -125,7 +238,16 @@ class IdentityConfig(_Tier):
 
 
 TierConfig = Annotated[
-    CrossEncoderConfig | JointConfig | LikelihoodConfig | IdentityConfig, Field(discriminator="kind")
+    CrossEncoderConfig
+    | LateInteractionConfig
+    | JointConfig
+    | LikelihoodConfig
+    | LogitsConfig
+    | PermutationConfig
+    | SetwiseConfig
+    | TournamentConfig
+    | IdentityConfig,
+    Field(discriminator="kind"),
 ]
 
 

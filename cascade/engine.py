@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from cascade.answer import Answer, Progress, Update
+from cascade.blend import blended
 from cascade.budget import Budget
 from cascade.config import CascadeConfig, RetrieverConfig, TierConfig
 from cascade.errors import StageError
-from cascade.failure import no_ranking, not_completed
-from cascade.fuse.rrf import RrfFuser
+from cascade.failure import cut_short, no_ranking, not_completed
 from cascade.plan import Decision, Run, Skip, decide
 from cascade.stages import (
     Corpus,
@@ -23,6 +23,7 @@ from cascade.stages import (
     Retrieval,
     Scores,
     SupportsClose,
+    SupportsCorpus,
     SupportsCostEstimate,
     SupportsWarmUp,
     Usage,
@@ -39,6 +40,10 @@ class Tier:
 
     config: TierConfig
     reranker: Reranker
+
+    def over(self, corpus: Corpus) -> Tier:
+        """The tier for requests over `corpus`."""
+        return replace(self, reranker=self.reranker.over(corpus)) if isinstance(self.reranker, SupportsCorpus) else self
 
 
 class Cascade:
@@ -146,7 +151,7 @@ class Cascade:
         yield await update(fuse.name, final=not self._tiers)
 
         for tier in self._tiers:
-            await self._rerank(tier, query, for_tiers, progress)
+            await self._rerank(tier.over(corpus), query, for_tiers, progress)
             yield await update(tier.config.name, final=tier is self._tiers[-1])
 
     async def _retrieve(
@@ -224,6 +229,8 @@ class Cascade:
         else:
             rest = before.candidates[len(head) :]
             done = _used(trace(), len(head), scores.usage)
+            if scores.usage.incomplete:
+                done = cut_short(done, scores.usage.incomplete)
             progress.ended(done, own=own, best=own.followed_by(rest), cut=scores.usage.truncations)
 
     def _decide(self, tier: Tier, query: Query, head: Ranking | None, budget: Budget) -> Decision:
@@ -255,6 +262,8 @@ def _used(trace: StageTrace, out: int, usage: Usage) -> StageTrace:
         queue_time=usage.queue_time,
         tokens=usage.tokens,
         truncated=len(usage.truncations),
+        scored=out,
+        repairs=usage.repairs,
     )
 
 
@@ -265,11 +274,8 @@ def _reorder(config: TierConfig, head: Ranking, scores: Scores) -> Ranking:
             config.name, f"it gave {len(scores.values)} scores for {len(head)} candidates, expected one each"
         )
     ranked = Ranking.from_scores(zip(head.doc_ids, scores.values, strict=True), config.name)
-    if config.blend is None:
-        return ranked
-    weights = {"received": 1.0 - config.blend.weight, "tier": config.blend.weight}
-    fuser = RrfFuser(config.name, rrf_k=config.blend.rrf_k, weights=weights)
-    return fuser.fuse({"received": head, "tier": ranked})
+    order = ranked if config.blend is None else blended(config.name, config.blend, head, ranked)
+    return order.with_model_scores({c.doc_id: c.score for c in ranked})
 
 
 def _depth(configured: int, corpus: Corpus) -> int:

@@ -24,6 +24,11 @@ def not_completed(trace: StageTrace, error: BaseException) -> StageTrace:
     return replace(trace, status=StageStatus.FAILED, reason=Reason.ERROR, detail=_sentence(error))
 
 
+def cut_short(trace: StageTrace, detail: str) -> StageTrace:
+    """The trace of a stage that ran out of time and whose order so far is used all the same."""
+    return replace(trace, status=StageStatus.TIMED_OUT, reason=Reason.OVERRAN, detail=detail)
+
+
 def no_ranking(stage: str, errors: Sequence[BaseException]) -> CascadeError:
     """The error that says best why no retriever has a ranking: one that names its cause before a mere timeout."""
     for error in errors:

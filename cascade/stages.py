@@ -10,17 +10,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+
 from cascade.budget import Budget
 from cascade.types import Candidate, Document, Query, Ranking, Truncation
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a call cost: seconds waited before work began, tokens read by a model, and documents cut short."""
+    """What a call cost: seconds waited before work began, tokens read by a model, and documents cut short.
+
+    `repairs` counts the documents that a listwise output had left out, doubled or invented. `incomplete` is empty, or
+    a sentence that says how far a call came that ended early for lack of time: its scores are the best order so far.
+    """
 
     queue_time: float = 0.0
     tokens: int = 0
     truncations: tuple[Truncation, ...] = ()
+    repairs: int = 0
+    incomplete: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,30 @@ class SupportsClose(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredVectors:
+    """One document's token vectors, int8 (tokens, dimensions): times `scale` (tokens,) they have unit length.
+
+    `tokens_total` is what the document has; fewer were encoded where it was cut.
+    """
+
+    vectors: npt.NDArray[np.int8]
+    scale: npt.NDArray[np.float32]
+    tokens_total: int
+
+
+@runtime_checkable
+class TokenVectors(Protocol):
+    """Token vectors that were made when the documents were indexed."""
+
+    reference: str
+    """The model that made them."""
+
+    def fetch(self, doc_ids: Sequence[str]) -> Mapping[str, StoredVectors]:
+        """The token vectors of `doc_ids`; a document without any is left out. May read from disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Corpus:
     """What one request ranks: a fixed set of documents, and the retrievers over it by stage name.
 
@@ -114,3 +147,13 @@ class Corpus:
     size: int
     version: str = ""
     whole: bool = False
+    token_vectors: TokenVectors | None = None
+
+
+@runtime_checkable
+class SupportsCorpus(Protocol):
+    """A reranker that can use what a corpus holds beside texts."""
+
+    def over(self, corpus: Corpus) -> Reranker:
+        """A reranker for requests over `corpus`; this one stays as it is."""
+        ...

@@ -29,7 +29,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StageTrace:
-    """One stage's account: times in seconds, `detail` a sentence for a person, empty when all went well."""
+    """One stage's account: times in seconds, `detail` a sentence for a person, empty when all went well.
+
+    `scored` counts the candidates that were given a score, fewer than `candidates_in` where a tier stopped early;
+    `repairs` the documents that a listwise output had left out, doubled or invented.
+    """
 
     stage: str
     kind: str
@@ -43,6 +47,8 @@ class StageTrace:
     model: str = ""
     tokens: int = 0
     truncated: int = 0
+    scored: int = 0
+    repairs: int = 0
 
 
 def degraded(trace: Iterable[StageTrace]) -> bool:

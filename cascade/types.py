@@ -38,8 +38,9 @@ class Query:
 class Candidate:
     """A document's place in one ranking.
 
-    `rank` is the truth; `score` is native to the stage `scored_by` and is never compared across stages. `text` is the
-    document's passage once a tier needs it, else None.
+    `rank` is the truth; `score` is native to the stage `scored_by` and is never compared across stages. `model_score`
+    is what that stage's model gave, before any blend, and `probability` the chance of relevance that the stage's
+    calibration reads from it; None where there is no such thing. `text` is the document's passage once a tier needs it.
     """
 
     doc_id: str
@@ -47,6 +48,8 @@ class Candidate:
     rank: int
     scored_by: str
     text: str | None = None
+    model_score: float | None = None
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,10 @@ class Ranking:
     def with_text(self, texts: Mapping[str, str]) -> Ranking:
         """The same ranking, with the passages of `texts` attached where they are known."""
         return Ranking(tuple(replace(c, text=texts.get(c.doc_id, c.text)) for c in self.candidates))
+
+    def with_model_scores(self, scores: Mapping[str, float]) -> Ranking:
+        """The same ranking, with the model's own scores attached."""
+        return Ranking(tuple(replace(c, model_score=scores[c.doc_id]) for c in self.candidates))
 
     @property
     def doc_ids(self) -> Sequence[str]:

@@ -37,6 +37,8 @@ def _result(result: Result, *, text: bool, explain: bool) -> dict[str, Any]:
     if result.position is not None:
         shape["position"] = result.position
     shape |= {"rank": result.rank, "score": result.score, "scored_by": result.scored_by}
+    if result.probability is not None:
+        shape["probability"] = result.probability
     if text:
         shape |= {"title": result.title, "text": result.text}
     if explain:
@@ -58,4 +60,6 @@ def _stage_trace(stage: StageTrace) -> dict[str, Any]:
         "model": stage.model,
         "tokens": stage.tokens,
         "truncated": stage.truncated,
+        "scored": stage.scored,
+        "repairs": stage.repairs,
     }

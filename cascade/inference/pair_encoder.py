@@ -42,6 +42,8 @@ class PairEncoder(InputModule):
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **_: Any) -> dict[str, Any]:
         """Padded tensors [pairs, length] of (query, passage) pairs; the longer of the two is cut first."""
+        # The trainer counts the tokens of single texts for its model card.
+        inputs = [(one, "") if isinstance(one, str) else one for one in inputs]
         ids = {text: encoded for text, encoded in self._encode([text for pair in inputs for text in pair])}
         room = self.max_seq_length - self.special_tokens
         rows = []
@@ -78,8 +80,8 @@ class PairEncoder(InputModule):
 
     def _hidden(self, ids: Tensor, positions: Tensor, segments: Tensor) -> Tensor:
         embeddings = self.bert.embeddings
-        types = embeddings.token_type_embeddings.weight[0]  # a bi-encoder knows no second segment
-        states = embeddings.LayerNorm(embeddings.word_embeddings(ids) + embeddings.position_embeddings(positions) + types)
+        places = embeddings.position_embeddings(positions) + embeddings.token_type_embeddings.weight[0]
+        states = embeddings.LayerNorm(embeddings.word_embeddings(ids) + places)
         count, length = ids.shape
         heads = self.gate.shape[1]
         closed = torch.where(segments[:, None, None, :] >= 0, 0.0, _CLOSED)

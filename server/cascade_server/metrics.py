@@ -118,6 +118,12 @@ class Metrics:
             (*_CASCADE, "stage"),
             registry=r,
         )
+        self._repairs = Counter(
+            "cascade_repairs",
+            "Documents that a listwise output had left out, doubled or invented, put right.",
+            (*_CASCADE, "stage"),
+            registry=r,
+        )
         self._degraded = Counter(
             "cascade_degraded",
             "Stages that did less than their cascade asks for, by reason.",
@@ -156,6 +162,7 @@ class Metrics:
         """Show the counters of a cascade at 0, so that a first event is seen as an increase."""
         for stage in (s.name for s in (*config.retrieve, *config.tiers)):
             self._truncated.labels(tenant, cascade, stage)
+            self._repairs.labels(tenant, cascade, stage)
             for reason in Reason:
                 if reason is not Reason.NONE:
                     self._degraded.labels(tenant, cascade, stage, reason.value)
@@ -187,6 +194,7 @@ class Metrics:
             self._stage_candidates.labels(*labels, "in").observe(t.candidates_in)
             self._stage_candidates.labels(*labels, "out").observe(t.candidates_out)
             self._truncated.labels(tenant, cascade, t.stage).inc(t.truncated)
+            self._repairs.labels(tenant, cascade, t.stage).inc(t.repairs)
             if t.reason is not Reason.NONE:
                 self._degraded.labels(tenant, cascade, t.stage, t.reason.value).inc()
 

@@ -126,7 +126,11 @@ def _result(message: ranking_pb2.Result) -> Result:
         position=message.position if message.HasField("position") else None,
         title=message.title,
         text=message.text,
-        stages=tuple(StageScore(s.stage, s.rank, s.score) for s in message.stages),
+        stages=tuple(
+            StageScore(s.stage, s.rank, s.score, s.model_score if s.HasField("model_score") else None)
+            for s in message.stages
+        ),
+        probability=message.probability if message.HasField("probability") else None,
     )
 
 
@@ -144,4 +148,6 @@ def _stage_trace(message: trace_pb2.StageTrace) -> StageTrace:
         model=message.model,
         tokens=message.tokens,
         truncated=message.truncated,
+        scored=message.scored,
+        repairs=message.repairs,
     )

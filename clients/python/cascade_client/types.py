@@ -46,6 +46,8 @@ class StageTrace:
     model: str = ""
     tokens: int = 0
     truncated: int = 0
+    scored: int = 0
+    repairs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,12 @@ class Truncation:
 
 @dataclass(frozen=True, slots=True)
 class StageScore:
-    """Where a document stood after `stage`, on that stage's own scale."""
+    """Where a document stood after `stage`, on that stage's own scale; `model_score` is its model's, not blended."""
 
     stage: str
     rank: int
     score: float
+    model_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ class Result:
     """One ranked document.
 
     `rank` is the truth; `score` is native to the stage `scored_by`. `position` is the place in the request's
-    documents, None for an index; `title` and `text` are empty unless asked for, and `stages` too.
+    documents, None for an index; `title` and `text` are empty unless asked for, and `stages` too. `probability` is the
+    chance of relevance where the stage is calibrated, else None.
     """
 
     doc_id: str
@@ -83,6 +87,7 @@ class Result:
     title: str = ""
     text: str = ""
     stages: tuple[StageScore, ...] = ()
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ def rank_response(
             title=document.title if document else "",
             text=document.text if document else "",
             stages=scores.get(candidate.doc_id, ()),
+            probability=candidate.probability,
         )
     return response
 
@@ -71,7 +72,8 @@ def _stage_scores(rankings: Mapping[str, Ranking], wanted: Iterable[str]) -> dic
     for name, ranking in rankings.items():
         for c in ranking:
             if c.doc_id in scores:
-                scores[c.doc_id].append(ranking_pb2.StageScore(stage=name, rank=c.rank, score=c.score))
+                score = ranking_pb2.StageScore(stage=name, rank=c.rank, score=c.score, model_score=c.model_score)
+                scores[c.doc_id].append(score)
     return scores
 
 
@@ -89,6 +91,8 @@ def _stage_trace(trace: StageTrace) -> trace_pb2.StageTrace:
         model=trace.model,
         tokens=trace.tokens,
         truncated=trace.truncated,
+        scored=trace.scored,
+        repairs=trace.repairs,
     )
 
 

@@ -36,6 +36,7 @@ class RankRequest(_message.Message):
     INCLUDE_TEXT_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
+    MIN_PROBABILITY_FIELD_NUMBER: _builtins.int
     cascade: _builtins.str
     """The cascade, one of those that ServerService.GetInfo lists."""
     query: _builtins.str
@@ -48,6 +49,10 @@ class RankRequest(_message.Message):
     """Return title and text with each result."""
     explain: _builtins.bool
     """Return each result's rank and score at every stage."""
+    min_probability: _builtins.float
+    """Leave out results whose probability is lower, from 0 to 1. INVALID_ARGUMENT when no tier of the cascade is calibrated;
+    results of an answer whose calibrated tier did not complete stay in, with `degraded`.
+    """
     @_builtins.property
     def filter(self) -> _document_pb2.Filter:
         """Which documents of the index may answer."""
@@ -74,12 +79,15 @@ class RankRequest(_message.Message):
         include_text: _builtins.bool = ...,
         explain: _builtins.bool = ...,
         budget: _duration_pb2.Duration | None = ...,
+        min_probability: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_probability", b"_min_probability", "budget", b"budget", "filter", b"filter", "min_probability", b"min_probability"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cascade", b"cascade", "documents", b"documents", "explain", b"explain", "filter", b"filter", "include_text", b"include_text", "index", b"index", "query", b"query", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_probability", b"_min_probability", "budget", b"budget", "cascade", b"cascade", "documents", b"documents", "explain", b"explain", "filter", b"filter", "include_text", b"include_text", "index", b"index", "min_probability", b"min_probability", "query", b"query", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__min_probability: _TypeAlias = _typing.Literal["min_probability"]  # noqa: Y015
+    _WhichOneofArgType__min_probability: _TypeAlias = _typing.Literal["_min_probability", b"_min_probability"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_probability) -> _WhichOneofReturnType__min_probability | None: ...
 
 Global___RankRequest: _TypeAlias = RankRequest  # noqa: Y015
 
@@ -92,24 +100,30 @@ class StageScore(_message.Message):
     STAGE_FIELD_NUMBER: _builtins.int
     RANK_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
+    MODEL_SCORE_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
     """The stage."""
     rank: _builtins.int
     """Its rank there, from 1."""
     score: _builtins.float
     """Its score there, on that stage's own scale."""
+    model_score: _builtins.float
+    """What the stage's model gave, before any blend; absent for a stage without a model."""
     def __init__(
         self,
         *,
         stage: _builtins.str = ...,
         rank: _builtins.int = ...,
         score: _builtins.float = ...,
+        model_score: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_model_score", b"_model_score", "model_score", b"model_score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rank", b"rank", "score", b"score", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_model_score", b"_model_score", "model_score", b"model_score", "rank", b"rank", "score", b"score", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__model_score: _TypeAlias = _typing.Literal["model_score"]  # noqa: Y015
+    _WhichOneofArgType__model_score: _TypeAlias = _typing.Literal["_model_score", b"_model_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__model_score) -> _WhichOneofReturnType__model_score | None: ...
 
 Global___StageScore: _TypeAlias = StageScore  # noqa: Y015
 
@@ -127,6 +141,7 @@ class Result(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
     doc_id: _builtins.str
     """The document."""
     position: _builtins.int
@@ -141,6 +156,8 @@ class Result(_message.Message):
     """Its title, when include_text is set."""
     text: _builtins.str
     """Its text, when include_text is set."""
+    probability: _builtins.float
+    """The chance that it is relevant, read from model_score by the calibration of the stage `scored_by`; absent without one."""
     @_builtins.property
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageScore]:
         """Where it stood after every stage that ranked it, when explain is set."""
@@ -156,14 +173,20 @@ class Result(_message.Message):
         title: _builtins.str = ...,
         text: _builtins.str = ...,
         stages: _abc.Iterable[Global___StageScore] | None = ...,
+        probability: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "position", b"position"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_probability", b"_probability", "position", b"position", "probability", b"probability"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "doc_id", b"doc_id", "position", b"position", "rank", b"rank", "score", b"score", "scored_by", b"scored_by", "stages", b"stages", "text", b"text", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_probability", b"_probability", "doc_id", b"doc_id", "position", b"position", "probability", b"probability", "rank", b"rank", "score", b"score", "scored_by", b"scored_by", "stages", b"stages", "text", b"text", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
     _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
+    _WhichOneofReturnType__probability: _TypeAlias = _typing.Literal["probability"]  # noqa: Y015
+    _WhichOneofArgType__probability: _TypeAlias = _typing.Literal["_probability", b"_probability"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__probability) -> _WhichOneofReturnType__probability | None: ...
 
 Global___Result: _TypeAlias = Result  # noqa: Y015
 

@@ -68,6 +68,8 @@ class StageTrace(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
+    SCORED_FIELD_NUMBER: _builtins.int
+    REPAIRS_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
     """The stage's name in the cascade."""
     kind: _builtins.str
@@ -88,6 +90,10 @@ class StageTrace(_message.Message):
     """Tokens that the model read."""
     truncated: _builtins.int
     """Documents of which it read only the beginning."""
+    scored: _builtins.int
+    """Candidates that it gave a score; fewer than candidates_in where it stopped early because no more could change."""
+    repairs: _builtins.int
+    """Documents that a listwise output had left out, doubled or invented, put right."""
     @_builtins.property
     def queue_time(self) -> _duration_pb2.Duration:
         """Time its work waited for the model."""
@@ -111,10 +117,12 @@ class StageTrace(_message.Message):
         model: _builtins.str = ...,
         tokens: _builtins.int = ...,
         truncated: _builtins.int = ...,
+        scored: _builtins.int = ...,
+        repairs: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["queue_time", b"queue_time", "run_time", b"run_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates_in", b"candidates_in", "candidates_out", b"candidates_out", "detail", b"detail", "kind", b"kind", "model", b"model", "queue_time", b"queue_time", "reason", b"reason", "run_time", b"run_time", "stage", b"stage", "status", b"status", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates_in", b"candidates_in", "candidates_out", b"candidates_out", "detail", b"detail", "kind", b"kind", "model", b"model", "queue_time", b"queue_time", "reason", b"reason", "repairs", b"repairs", "run_time", b"run_time", "scored", b"scored", "stage", b"stage", "status", b"status", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
