@@ -21,3 +21,16 @@ def by_token_budget(lengths: Sequence[int], max_batch_tokens: int) -> list[list[
         else:
             batches.append([index])
     return batches
+
+
+def consecutive(lengths: Sequence[int], room: int) -> list[list[int]]:
+    """Indices in order, cut into runs of at most `room` tokens; an item longer than that is alone."""
+    runs: list[list[int]] = []
+    used = 0
+    for index, length in enumerate(lengths):
+        if not runs or used + length > room:
+            runs.append([])
+            used = 0
+        runs[-1].append(index)
+        used += length
+    return runs

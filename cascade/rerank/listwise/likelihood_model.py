@@ -10,6 +10,7 @@ import numpy as np
 
 from cascade.errors import ModelLoadError
 from cascade.inference.batcher import AbandonedError, Stop
+from cascade.inference.batches import consecutive
 from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.model import ServedModel
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
@@ -128,16 +129,3 @@ def likelihood_prompt(control: ControlTokens, text: str) -> tuple[list[int], lis
         raise ValueError(f"a likelihood prompt has {{passage}} once and ends in its one {{query}}: {text!r}")
     before, between = text.removesuffix("{query}").split("{passage}")
     return control.encode_template(before), control.encode_template(between)
-
-
-def consecutive(lengths: Sequence[int], room: int) -> list[list[int]]:
-    """Indices in order, cut into runs of at most `room` tokens; an item longer than that is alone."""
-    runs: list[list[int]] = []
-    used = 0
-    for index, length in enumerate(lengths):
-        if not runs or used + length > room:
-            runs.append([])
-            used = 0
-        runs[-1].append(index)
-        used += length
-    return runs

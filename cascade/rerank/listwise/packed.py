@@ -20,13 +20,18 @@ def packed_attention(
     value: Tensor,
     attention_mask: Tensor | None,
     *,
-    packed_lengths: tuple[int, ...],
+    packed_lengths: tuple[int, ...] | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
     """Causal attention within each of the consecutive sequences of `packed_lengths`; none between them.
 
-    A block-diagonal mask says the same, but the kernel would still compute what the mask then hides.
+    A block-diagonal mask says the same, but the kernel would still compute what the mask then hides. Without
+    `packed_lengths` there is one sequence: all of it, or its next token after what a cache holds.
     """
+    if packed_lengths is None:
+        if 1 < query.shape[2] < key.shape[2]:
+            raise ValueError(f"found {query.shape[2]} tokens after a cache, expected one at a time")
+        return sdpa_attention_forward(module, query, key, value, None, **options)
     parts = zip(*(torch.split(states, list(packed_lengths), dim=2) for states in (query, key, value)), strict=True)
     outputs = [sdpa_attention_forward(module, q, k, v, None, **options)[0] for q, k, v in parts]
     return torch.cat(outputs, dim=1), None

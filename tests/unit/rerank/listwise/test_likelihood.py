@@ -10,8 +10,9 @@ import torch
 from cascade.budget import Budget
 from cascade.errors import ModelLoadError
 from cascade.inference.batcher import AbandonedError
+from cascade.inference.batches import consecutive
 from cascade.rerank.listwise.likelihood import LikelihoodReranker
-from cascade.rerank.listwise.likelihood_model import LikelihoodModel, consecutive, likelihood_prompt
+from cascade.rerank.listwise.likelihood_model import LikelihoodModel, likelihood_prompt
 from cascade.rerank.listwise.packed import ATTENTION, packed_hidden
 from cascade.testing import RerankerConformance, candidates_of
 from cascade.types import Query
