@@ -11,6 +11,7 @@ from cascade.config import (
     CrossEncoderConfig,
     DenseConfig,
     FuserConfig,
+    GivenConfig,
     IdentityConfig,
     JointConfig,
     LikelihoodConfig,
@@ -18,7 +19,7 @@ from cascade.config import (
     WeightedConfig,
 )
 from cascade.engine import Cascade, Tier
-from cascade.errors import ConfigError
+from cascade.errors import ConfigError, InvalidInputError, Violation
 from cascade.fuse.rrf import RrfFuser
 from cascade.fuse.weighted import WeightedFuser
 from cascade.index.snapshot import Snapshot
@@ -31,7 +32,15 @@ from cascade.rerank.listwise.joint import JointReranker
 from cascade.rerank.listwise.joint_model import JointModel
 from cascade.rerank.listwise.likelihood import LikelihoodReranker
 from cascade.rerank.listwise.likelihood_model import LikelihoodModel
-from cascade.retrieve import Bm25Retriever, DenseRetriever, InlineBm25, InlineDense, InlineDocuments, SnapshotDocuments
+from cascade.retrieve import (
+    Bm25Retriever,
+    DenseRetriever,
+    Given,
+    InlineBm25,
+    InlineDense,
+    InlineDocuments,
+    SnapshotDocuments,
+)
 from cascade.stages import Corpus, Fuser, Reranker, Retriever
 from cascade.types import Document
 
@@ -97,7 +106,8 @@ def build_cascade(name: str, config: CascadeConfig, models: Models) -> Cascade:
 def bind_index(config: CascadeConfig, snapshot: Snapshot, models: Models) -> Corpus:
     """The cascade's retrievers over one version of an index.
 
-    Raises ConfigError when the cascade's encoder is not the one that made the index's vectors.
+    Raises ConfigError when the cascade's encoder is not the one that made the index's vectors, InvalidInputError when
+    the cascade ranks documents of requests only.
     """
     retrievers: dict[str, Retriever] = {}
     for stage in config.retrieve:
@@ -109,6 +119,9 @@ def bind_index(config: CascadeConfig, snapshot: Snapshot, models: Models) -> Cor
                 )
                 raise ConfigError("cascade", [problem])
             retrievers[stage.name] = DenseRetriever(snapshot, models.encoder(stage.model), stage.name)
+        elif isinstance(stage, GivenConfig):
+            message = f"retriever {stage.name!r} keeps the order of the request's own documents; send those instead"
+            raise InvalidInputError([Violation("index", message)])
         else:
             retrievers[stage.name] = Bm25Retriever(snapshot, stage.name)
     info = snapshot.info
@@ -121,6 +134,8 @@ def bind_documents(config: CascadeConfig, documents: Sequence[Document], models:
     for stage in config.retrieve:
         if isinstance(stage, DenseConfig):
             retrievers[stage.name] = InlineDense(documents, models.encoder(stage.model), stage.name)
+        elif isinstance(stage, GivenConfig):
+            retrievers[stage.name] = Given(documents, stage.name)
         else:
             retrievers[stage.name] = InlineBm25(documents, stage.name, k1=stage.k1, b=stage.b)
     return Corpus(retrievers, InlineDocuments(documents), size=len(documents), whole=True)

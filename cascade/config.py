@@ -42,7 +42,16 @@ class DenseConfig(_Strict):
     model: Model = "embedded:all-minilm-l6-v2"
 
 
-RetrieverConfig = Annotated[Bm25Config | DenseConfig, Field(discriminator="kind")]
+class GivenConfig(_Strict):
+    """The order in which documents came with the request; there is none of an index."""
+
+    model: ClassVar[str] = ""
+    kind: Literal["given"]
+    name: Name = "given"
+    depth: Depth = 100
+
+
+RetrieverConfig = Annotated[Bm25Config | DenseConfig | GivenConfig, Field(discriminator="kind")]
 
 
 class RrfConfig(_Strict):
