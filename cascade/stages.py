@@ -115,11 +115,13 @@ class SupportsClose(Protocol):
 class StoredVectors:
     """One document's token vectors, int8 (tokens, dimensions): times `scale` (tokens,) they have unit length.
 
-    `tokens_total` is what the document has; fewer were encoded where it was cut.
+    `tokens_total` is what the document has; `tokens_seen` is less where it was cut. Of vectors there may be more, for
+    markers, or fewer, where a model keeps none for punctuation.
     """
 
     vectors: npt.NDArray[np.int8]
     scale: npt.NDArray[np.float32]
+    tokens_seen: int
     tokens_total: int
 
 

@@ -17,12 +17,14 @@ from cascade.index.info import IndexInfo
 from cascade.index.lexical import PARAMETERS, Lexical
 from cascade.index.snapshot import Snapshot, passages_of
 from cascade.index.table import Table
+from cascade.index.token_vectors import TokenVectorFile
 from cascade.index.vectors import FLAT_LIMIT, VectorSearch
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _FORMAT = 1
+_TOKENS = "tokens"
 _KEEP = 2
 _ROWS_PER_BATCH = 65_536
 _log = structlog.get_logger()
@@ -88,9 +90,13 @@ class Derived:
             before = None  # another process has written several versions since
         known = before.unchanged(doc_ids, passages) if before else np.full(len(passages), -1, dtype=np.int64)
         Lexical.build(passages, folder / "lexical", before.lexical if before else None, known)
-        vectors = _matrix(rows["vector"], table.dimensions)
+        encoding = table.encoding
+        vectors = _matrix(rows["vector"], encoding.dimensions)
         predecessor = before.predecessor if before else None
         VectorSearch.build(vectors, doc_ids, folder / "vectors", predecessor, self._flat_limit)
+        if encoding.token_vectors:
+            row_of = {doc_id: row for row, doc_id in enumerate(doc_ids)}
+            TokenVectorFile.build(table.token_vectors(), row_of, folder / _TOKENS)
         manifest = {
             "format": _FORMAT,
             "commit": table.commit_id,
@@ -98,8 +104,10 @@ class Derived:
             "flat_limit": self._flat_limit,
             "version": table.version,
             "documents": rows.num_rows,
-            "encoder": table.encoder,
-            "dimensions": table.dimensions,
+            "encoder": encoding.encoder,
+            "dimensions": encoding.dimensions,
+            "token_vectors": encoding.token_vectors,
+            "token_dimensions": encoding.token_dimensions,
             "updated_at": table.updated_at.isoformat(),
             "files": _checksums(folder),
         }
@@ -112,6 +120,8 @@ class Derived:
         if documents.num_rows != manifest["documents"]:
             raise ValueError(f"it has {documents.num_rows} documents, expected {manifest['documents']}")
         vectors = VectorSearch.load(folder / "vectors")
+        made_by = manifest.get("token_vectors", "")  # not in manifests of before there were any
+        tokens = TokenVectorFile.load(folder / _TOKENS, manifest["token_dimensions"]) if made_by else None
         info = IndexInfo(
             name=self._index,
             version=manifest["version"],
@@ -121,8 +131,10 @@ class Derived:
             vector_search=vectors.kind,
             vector_recall=vectors.recall,
             updated_at=datetime.fromisoformat(manifest["updated_at"]),
+            token_vectors=made_by,
+            token_vector_bytes_per_document=tokens.bytes_per_document if tokens else 0.0,
         )
-        return Snapshot(info, folder, documents, Lexical.load(folder / "lexical", documents.num_rows), vectors)
+        return Snapshot(info, folder, documents, Lexical.load(folder / "lexical", documents.num_rows), vectors, tokens)
 
     def _drop_old(self, newest: int) -> None:
         versions = sorted(int(path.name) for path in self._root.iterdir() if path.name.isdigit())

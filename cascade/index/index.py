@@ -16,7 +16,7 @@ from cascade.errors import IndexBusyError, NotFoundError
 from cascade.index.checks import check_documents
 from cascade.index.derived import Derived
 from cascade.index.encode import Progress, encode
-from cascade.index.info import Change, DocumentEncoder, IndexInfo
+from cascade.index.info import Change, DocumentEncoder, IndexInfo, TokenEncoder, no_token_encoder
 from cascade.index.lock import write_lock
 from cascade.index.pending import Pending, content_key
 from cascade.index.snapshot import Snapshot
@@ -37,12 +37,19 @@ class Index:
     """
 
     def __init__(
-        self, name: str, folder: Path, encoders: Callable[[str], DocumentEncoder], *, flat_limit: int = FLAT_LIMIT
+        self,
+        name: str,
+        folder: Path,
+        encoders: Callable[[str], DocumentEncoder],
+        token_encoders: Callable[[str], TokenEncoder] = no_token_encoder,
+        *,
+        flat_limit: int = FLAT_LIMIT,
     ) -> None:
         """Open the newest version, deriving what is searched if it is not there. Raises CorruptIndexError."""
         self.name = name
         self.folder = folder
         self._encoders = encoders
+        self._token_encoders = token_encoders
         self._turn = threading.Lock()
         self._identity = os.open(folder, os.O_RDONLY)  # kept open, so that no later folder can get its inode
         weakref.finalize(self, os.close, self._identity)
@@ -88,10 +95,12 @@ class Index:
             if new:
                 pending = Pending(self.folder / "pending", before.info.dimensions)
                 encoder = self._encoders(before.info.encoder)
+                made_by = before.info.token_vectors
+                token_encoder = self._token_encoders(made_by) if made_by else None
                 unchanged = len(given) - len(new)
                 report = (lambda done: progress(unchanged + done, len(given))) if progress else (lambda done: None)
-                vectors = encode(new, encoder, before, pending, report)
-                self._table.upsert(new, vectors)
+                vectors, token_vectors = encode(new, encoder, token_encoder, before, pending, report)
+                self._table.upsert(new, vectors, token_vectors if token_encoder else None)
                 self._publish()
                 pending.clear({content_key(d.passage) for d in new})
             return Change(added=len(given) - len(here), replaced=len(here), deleted=0, info=self.info)

@@ -10,14 +10,29 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from cascade.errors import ModelLoadError
+from cascade.stages import StoredVectors
+
 Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """The models whose vectors an index holds, fixed when it is created; without token vectors their model is empty."""
+
+    encoder: str
+    dimensions: int
+    token_vectors: str = ""
+    token_dimensions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
     """One version of an index: `vector_recall` is the measured recall at 100 of its vector search, 1 when exact.
 
-    `problem` is empty unless the index cannot be read; the other facts are then unknown.
+    `token_vectors` is the multi-vector model whose token vectors it holds, empty when it holds none; a document's take
+    `token_vector_bytes_per_document` in the mean. `problem` is empty unless the index cannot be read; the other facts
+    are then unknown.
     """
 
     name: str
@@ -29,6 +44,8 @@ class IndexInfo:
     vector_recall: float
     updated_at: datetime
     problem: str = ""
+    token_vectors: str = ""
+    token_vector_bytes_per_document: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +71,25 @@ class DocumentEncoder(Protocol):
     def encode_documents(self, passages: Sequence[str]) -> Vectors:
         """float32 vectors (n, dimensions) of unit length, in this thread."""
         ...
+
+
+class TokenEncoder(Protocol):
+    """Turns each passage into vectors of its tokens."""
+
+    reference: str
+
+    @property
+    def dimensions(self) -> int:
+        """Components of a vector."""
+        ...
+
+    def encode_documents(self, passages: Sequence[str]) -> Sequence[StoredVectors]:
+        """The vectors of every passage, in order, in this thread."""
+        ...
+
+
+def no_token_encoder(reference: str) -> TokenEncoder:
+    """Where there are no multi-vector models. Raises ModelLoadError."""
+    raise ModelLoadError(
+        reference, "the index needs it for token vectors, and none are made here; name no token vectors"
+    )

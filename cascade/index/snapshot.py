@@ -15,6 +15,7 @@ from cascade.filters import Filter
 from cascade.index.columns import Columns
 from cascade.index.info import IndexInfo, Vectors
 from cascade.index.lexical import Lexical
+from cascade.index.token_vectors import SnapshotTokenVectors, TokenVectorFile
 from cascade.index.topk import Floats, Mask, Rows
 from cascade.index.vectors import Predecessor, VectorSearch
 from cascade.types import Document
@@ -31,7 +32,13 @@ class Snapshot:
     """
 
     def __init__(
-        self, info: IndexInfo, folder: Path, documents: pa.Table, lexical: Lexical, vectors: VectorSearch
+        self,
+        info: IndexInfo,
+        folder: Path,
+        documents: pa.Table,
+        lexical: Lexical,
+        vectors: VectorSearch,
+        tokens: TokenVectorFile | None = None,
     ) -> None:
         self.info = info
         self.folder = folder
@@ -39,6 +46,7 @@ class Snapshot:
         self._doc_ids: list[str] = documents["id"].to_pylist()
         self.lexical = lexical
         self._vectors = vectors
+        self._tokens = tokens
 
     @property
     def doc_ids(self) -> Sequence[str]:
@@ -66,6 +74,11 @@ class Snapshot:
         """The vectors of documents that are here, float32 (n, d)."""
         rows = [row for doc_id in doc_ids if (row := self._row(doc_id)) is not None]
         return self._vectors.vectors(np.array(rows, dtype=np.int64))
+
+    @property
+    def token_vectors(self) -> SnapshotTokenVectors | None:
+        """The documents' token vectors, where the index has them."""
+        return SnapshotTokenVectors(self.info.token_vectors, self._tokens, self._row) if self._tokens else None
 
     @property
     def predecessor(self) -> Predecessor:

@@ -18,7 +18,7 @@ from cascade.errors import (
 )
 from cascade.index.durable import new_folder, remove_folder, sweep
 from cascade.index.index import TABLE, Index
-from cascade.index.info import DocumentEncoder, IndexInfo
+from cascade.index.info import DocumentEncoder, Encoding, IndexInfo, TokenEncoder, no_token_encoder
 from cascade.index.lock import write_lock
 from cascade.index.table import Table
 from cascade.index.vectors import FLAT_LIMIT
@@ -33,18 +33,29 @@ class IndexStore:
     `create`, `drop` and the first `open` of an index read and write disk, and may take seconds for a large one.
     """
 
-    def __init__(self, root: Path, encoders: Callable[[str], DocumentEncoder], *, flat_limit: int = FLAT_LIMIT) -> None:
-        """`encoders` gives the encoder of a reference; up to `flat_limit` vectors are searched exactly."""
+    def __init__(
+        self,
+        root: Path,
+        encoders: Callable[[str], DocumentEncoder],
+        token_encoders: Callable[[str], TokenEncoder] = no_token_encoder,
+        *,
+        flat_limit: int = FLAT_LIMIT,
+    ) -> None:
+        """`encoders` and `token_encoders` give the model of a reference.
+
+        Up to `flat_limit` vectors are searched exactly.
+        """
         self._root = root
         self._encoders = encoders
+        self._token_encoders = token_encoders
         self._flat_limit = flat_limit
         self._indexes: dict[str, Index] = {}
         self._lock = threading.Lock()
         if root.is_dir():
             sweep(root, _LEFTOVER_SECONDS)
 
-    def create(self, name: str, encoder: str) -> IndexInfo:
-        """Make an empty index whose vectors come from `encoder`.
+    def create(self, name: str, encoder: str, token_vectors: str = "") -> IndexInfo:
+        """Make an empty index whose vectors come from `encoder`, and its token vectors from the model `token_vectors`.
 
         Raises InvalidInputError (name), AlreadyExistsError, ModelLoadError.
         """
@@ -54,10 +65,11 @@ class IndexStore:
         folder = self._root / name
         if folder.exists():
             raise AlreadyExistsError("index", name)
-        dimensions = self._encoders(encoder).dimensions
+        token_dimensions = self._token_encoders(token_vectors).dimensions if token_vectors else 0
+        encoding = Encoding(encoder, self._encoders(encoder).dimensions, token_vectors, token_dimensions)
         try:
             with new_folder(folder) as work:
-                Table.create(work / TABLE, encoder, dimensions)
+                Table.create(work / TABLE, encoding)
         except OSError as error:
             if folder.exists():
                 raise AlreadyExistsError("index", name) from error
@@ -104,7 +116,8 @@ class IndexStore:
             return IndexInfo(name, 0, 0, "", 0, "", 0.0, datetime.fromtimestamp(0, UTC), problem=str(error))
 
     def _read(self, name: str) -> Index:
-        return Index(name, self._folder(name), self._encoders, flat_limit=self._flat_limit)
+        folder = self._folder(name)
+        return Index(name, folder, self._encoders, self._token_encoders, flat_limit=self._flat_limit)
 
     def _folder(self, name: str) -> Path:
         folder = self._root / name

@@ -26,6 +26,10 @@ class ModelReranker(ABC):
     def _read(self, query: str, passages: Sequence[str], stop: Stop) -> Scored:
         """Score in this thread, asking `stop` between batches."""
 
+    def _read_candidates(self, query: str, candidates: Sequence[Candidate], stop: Stop) -> Scored:
+        """As `_read`; for a tier that reads more of a candidate than its text."""
+        return self._read(query, [c.text or "" for c in candidates], stop)
+
     def _texts_read(self, query: str, passages: Sequence[str]) -> list[str]:
         """Every text that the model reads, as often as it reads it; by default the query with each passage."""
         return [query] * len(passages) + list(passages)
@@ -41,11 +45,10 @@ class ModelReranker(ABC):
 
     async def score(self, query: Query, candidates: Sequence[Candidate], *, budget: Budget) -> Scores:
         """The model's score for each candidate, on the model's own scale."""
-        passages = [c.text or "" for c in candidates]
 
         def work(stop: Stop) -> Scored:
             self._served.ensure_loaded()
-            return self._read(query.text, passages, stop)
+            return self._read_candidates(query.text, candidates, stop)
 
         found, waited = await self._served.queue.run(work, budget=budget)
         cut = tuple(

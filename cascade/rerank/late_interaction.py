@@ -1,0 +1,74 @@
+"""The late interaction tier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cascade.inference.batcher import Stop
+from cascade.inference.cost import approximate_tokens
+from cascade.inference.multi_vector import DOC_TOKENS, MultiVectorModel
+from cascade.inference.scored import Scored
+from cascade.rerank.model_reranker import ModelReranker
+from cascade.stages import Corpus, StoredVectors, TokenVectors
+from cascade.types import Candidate, Query
+
+
+class LateInteractionReranker(ModelReranker):
+    """Scores each document by its token vectors, made apart from the query (Khattab and Zaharia, 2020, "ColBERT").
+
+    Over a corpus that holds the model's token vectors, documents are not read again; one that it has none of is.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: MultiVectorModel,
+        *,
+        max_query_tokens: int = 32,
+        max_doc_tokens: int = DOC_TOKENS,
+        max_batch_tokens: int = 4096,
+        stored: TokenVectors | None = None,
+    ) -> None:
+        super().__init__(name, model, max_doc_tokens)
+        self._model = model
+        self._max_query_tokens = max_query_tokens
+        self._max_doc_tokens = max_doc_tokens
+        self._max_batch_tokens = max_batch_tokens
+        self._stored = stored
+
+    def over(self, corpus: Corpus) -> LateInteractionReranker:
+        """This tier, reading the corpus' token vectors where this tier's model made them."""
+        held = corpus.token_vectors
+        if held is None or held.reference != self._model.reference:
+            return self
+        return LateInteractionReranker(
+            self._name,
+            self._model,
+            max_query_tokens=self._max_query_tokens,
+            max_doc_tokens=self._max_doc_tokens,
+            max_batch_tokens=self._max_batch_tokens,
+            stored=held,
+        )
+
+    def estimate_cost(self, query: Query, candidates: Sequence[Candidate]) -> float:
+        """Seconds, by the rate of the last batches; with stored vectors only the query is read."""
+        if self._stored is None:
+            return super().estimate_cost(query, candidates)
+        return self._served.cost.seconds(approximate_tokens([query.text], most=self._max_query_tokens))
+
+    def _texts_read(self, query: str, passages: Sequence[str]) -> list[str]:
+        return [query, *passages]
+
+    def _read_candidates(self, query: str, candidates: Sequence[Candidate], stop: Stop) -> Scored:
+        stored = self._stored.fetch([c.doc_id for c in candidates]) if self._stored else {}
+        return self._read(query, [stored.get(c.doc_id, c.text or "") for c in candidates], stop)
+
+    def _read(self, query: str, passages: Sequence[str | StoredVectors], stop: Stop) -> Scored:
+        return self._model.score_documents(
+            query,
+            passages,
+            max_query_tokens=self._max_query_tokens,
+            max_doc_tokens=self._max_doc_tokens,
+            max_batch_tokens=self._max_batch_tokens,
+            stop=stop,
+        )
