@@ -14,6 +14,7 @@ from cascade.config import (
     GivenConfig,
     IdentityConfig,
     JointConfig,
+    LateInteractionConfig,
     LikelihoodConfig,
     TierConfig,
     WeightedConfig,
@@ -26,8 +27,10 @@ from cascade.index.snapshot import Snapshot
 from cascade.inference.cross_encoder import CrossEncoderModel
 from cascade.inference.encoder import Encoder
 from cascade.inference.model import BatchObserver, ModelStatus, ServedModel
+from cascade.inference.multi_vector import MultiVectorModel
 from cascade.rerank.cross_encoder import CrossEncoderReranker
 from cascade.rerank.identity import IdentityReranker
+from cascade.rerank.late_interaction import LateInteractionReranker
 from cascade.rerank.listwise.joint import JointReranker
 from cascade.rerank.listwise.joint_model import JointModel
 from cascade.rerank.listwise.likelihood import LikelihoodReranker
@@ -75,6 +78,10 @@ class Models:
     def encoder(self, reference: str) -> Encoder:
         """The bi-encoder of that reference."""
         return self.get(Encoder, reference)
+
+    def token_encoder(self, reference: str) -> MultiVectorModel:
+        """The multi-vector model of that reference."""
+        return self.get(MultiVectorModel, reference)
 
     def status(self) -> Sequence[ModelStatus]:
         """How every model is, as of now."""
@@ -125,7 +132,13 @@ def bind_index(config: CascadeConfig, snapshot: Snapshot, models: Models) -> Cor
         else:
             retrievers[stage.name] = Bm25Retriever(snapshot, stage.name)
     info = snapshot.info
-    return Corpus(retrievers, SnapshotDocuments(snapshot), size=info.documents, version=str(info.version))
+    return Corpus(
+        retrievers,
+        SnapshotDocuments(snapshot),
+        size=info.documents,
+        version=str(info.version),
+        token_vectors=snapshot.token_vectors,
+    )
 
 
 def bind_documents(config: CascadeConfig, documents: Sequence[Document], models: Models) -> Corpus:
@@ -155,6 +168,14 @@ def _reranker(config: TierConfig, models: Models) -> Reranker:
                 config.name,
                 models.get(CrossEncoderModel, config.model),
                 max_length=config.max_length,
+                max_batch_tokens=config.max_batch_tokens,
+            )
+        case LateInteractionConfig():
+            return LateInteractionReranker(
+                config.name,
+                models.get(MultiVectorModel, config.model),
+                max_query_tokens=config.max_query_tokens,
+                max_doc_tokens=config.max_doc_tokens,
                 max_batch_tokens=config.max_batch_tokens,
             )
         case JointConfig():

@@ -27,6 +27,13 @@ def create(
     encoder: Annotated[
         str, typer.Option(help="The bi-encoder of its vectors: an embedded name, a path or a hub id.")
     ] = "",
+    token_vectors: Annotated[
+        str,
+        typer.Option(
+            help="Keep every document's token vectors, by this multi-vector model, for late interaction tiers with it: "
+            "embedded:late-interaction, a path or a hub id."
+        ),
+    ] = "",
     tenant: Tenant = "default",
     target: Target = DEFAULT_TARGET,
     local: Local = False,
@@ -37,7 +44,7 @@ def create(
     from cascade.cli import output, shapes
 
     with _indexes(target, tenant, local, data_dir) as indexes:
-        made = indexes.create_index(name, encoder)
+        made = indexes.create_index(name, encoder, token_vectors=token_vectors)
     if as_json:
         output.print_json(shapes.index(made))
     else:

@@ -62,11 +62,11 @@ class LocalIndexes:
     def __init__(self, settings: Settings, tenant: str) -> None:
         self._settings = settings
         models = Models(threads=settings.threads, device=settings.device)
-        self._store = IndexStore(settings.data_dir / "indexes" / tenant, models.encoder)
+        self._store = IndexStore(settings.data_dir / "indexes" / tenant, models.encoder, models.token_encoder)
 
-    def create_index(self, name: str, encoder: str = "") -> IndexInfo:
+    def create_index(self, name: str, encoder: str = "", *, token_vectors: str = "") -> IndexInfo:
         """Create an empty index."""
-        made = self._store.create(index_name(name), encoder or self._settings.default_encoder)
+        made = self._store.create(index_name(name), encoder or self._settings.default_encoder, token_vectors)
         return decode.index_info(index_message(made))
 
     def upsert(self, index: str, documents: Sequence[Any], *, progress: Progress) -> Change:
@@ -116,7 +116,7 @@ def _cascade(settings: Settings, tenant: str, name: str) -> CascadeConfig:
 def _corpus(settings: Settings, tenant: str, asked: RankQuery, config: CascadeConfig, models: Models) -> Corpus:
     if not asked.index:
         return bind_documents(config, asked.documents, models)
-    store = IndexStore(settings.data_dir / "indexes" / tenant, models.encoder)
+    store = IndexStore(settings.data_dir / "indexes" / tenant, models.encoder, models.token_encoder)
     return bind_index(config, store.open(asked.index).snapshot, models)
 
 

@@ -63,6 +63,8 @@ def print_index(info: IndexInfo) -> None:
     found.add_row("version", str(info.version))
     found.add_row("encoder", info.encoder)
     found.add_row("vectors", _vectors(info))
+    if info.token_vectors:
+        found.add_row("token vectors", f"{info.token_vectors}, {_token_vectors(info)}")
     found.add_row("updated", f"{info.updated_at:%Y-%m-%d %H:%M:%S} UTC")
     print_table(found)
 
@@ -70,13 +72,16 @@ def print_index(info: IndexInfo) -> None:
 def print_indexes(indexes: Iterable[IndexInfo]) -> None:
     """One line for each index, and the problems of those that cannot be read."""
     indexes = tuple(indexes)
-    found = table("index", "documents", "version", "vectors", "updated (UTC)", numbers=(1, 2))
+    with_tokens = any(info.token_vectors for info in indexes)
+    columns = ["index", "documents", "version", "vectors", *(["token vectors"] if with_tokens else []), "updated (UTC)"]
+    found = table(*columns, numbers=(1, 2))
     for info in indexes:
         if info.problem:
             found.add_row(info.name, "cannot be read")
         else:
             updated = f"{info.updated_at:%Y-%m-%d %H:%M}"
-            found.add_row(info.name, f"{info.documents:,}", str(info.version), _vectors(info), updated)
+            tokens = [_token_vectors(info)] if with_tokens else []
+            found.add_row(info.name, f"{info.documents:,}", str(info.version), _vectors(info), *tokens, updated)
     print_table(found)
     for info in indexes:
         if info.problem:
@@ -128,6 +133,10 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console(markup=False, highlight=False)
+
+
+def _token_vectors(info: IndexInfo) -> str:
+    return f"{info.token_vector_bytes_per_document:,.0f} bytes a document" if info.token_vectors else "none"
 
 
 def _vectors(info: IndexInfo) -> str:

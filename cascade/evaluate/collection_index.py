@@ -53,7 +53,7 @@ async def index_on_disk(settings: Settings, tenant: str, wanted: Wanted, progres
     Raises InvalidInputError when it has another encoder, or documents that may not be deleted.
     """
     models = Models(threads=settings.threads, device=settings.device)
-    store = IndexStore(settings.data_dir / "indexes" / tenant, models.encoder)
+    store = IndexStore(settings.data_dir / "indexes" / tenant, models.encoder, models.token_encoder)
     try:
         return await asyncio.to_thread(_index, store, wanted, settings.default_encoder, progress)
     finally:

@@ -55,6 +55,7 @@ class Server:
             settings.data_dir / "indexes",
             self.models.encoder,
             self._metrics.indexes,
+            token_encoders=self.models.token_encoder,
             # More than there can be upserts, so that a short write is not held up by long ones.
             writers=settings.max_concurrent_upserts + 2,
         )

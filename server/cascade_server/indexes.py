@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from cascade.index import Change, DocumentEncoder, Index, IndexInfo, IndexStore
+from cascade.index import Change, DocumentEncoder, Index, IndexInfo, IndexStore, TokenEncoder, no_token_encoder
 from cascade.types import Document
 from cascade_server.admission import UnavailableError
 from cascade_server.metrics import IndexSizes
@@ -24,11 +24,18 @@ class Indexes:
     """
 
     def __init__(
-        self, root: Path, encoders: Callable[[str], DocumentEncoder], sizes: IndexSizes, *, writers: int = 6
+        self,
+        root: Path,
+        encoders: Callable[[str], DocumentEncoder],
+        sizes: IndexSizes,
+        *,
+        token_encoders: Callable[[str], TokenEncoder] = no_token_encoder,
+        writers: int = 6,
     ) -> None:
         """`writers` is how many writes run at a time; the others wait for their turn."""
         self._root = root
         self._encoders = encoders
+        self._token_encoders = token_encoders
         self._sizes = sizes
         self._stores: dict[str, IndexStore] = {}
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -50,9 +57,9 @@ class Indexes:
             if not info.problem:
                 self._sizes.set(tenant, info.name, info.documents)
 
-    async def create(self, tenant: str, name: str, encoder: str) -> IndexInfo:
+    async def create(self, tenant: str, name: str, encoder: str, token_vectors: str = "") -> IndexInfo:
         """A new, empty index. Raises AlreadyExistsError, ModelLoadError."""
-        info = await self._write(tenant, name, lambda: self._store(tenant).create(name, encoder))
+        info = await self._write(tenant, name, lambda: self._store(tenant).create(name, encoder, token_vectors))
         self._sizes.set(tenant, name, info.documents)
         return info
 
@@ -117,5 +124,5 @@ class Indexes:
 
     def _store(self, tenant: str) -> IndexStore:
         if tenant not in self._stores:
-            self._stores[tenant] = IndexStore(self._root / tenant, self._encoders)
+            self._stores[tenant] = IndexStore(self._root / tenant, self._encoders, self._token_encoders)
         return self._stores[tenant]

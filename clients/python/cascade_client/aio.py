@@ -77,9 +77,11 @@ class AsyncClient:
             finally:
                 stream.cancel()
 
-    async def create_index(self, name: str, encoder: str = "", *, timeout: float | None = None) -> IndexInfo:
+    async def create_index(
+        self, name: str, encoder: str = "", *, token_vectors: str = "", timeout: float | None = None
+    ) -> IndexInfo:
         """As Client.create_index."""
-        return await self._unary(calls.create_index(name, encoder), timeout)
+        return await self._unary(calls.create_index(name, encoder, token_vectors), timeout)
 
     async def upsert(
         self,

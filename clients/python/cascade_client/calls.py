@@ -66,10 +66,10 @@ def rank_stream(query: str, **options: Unpack[RankOptions]) -> Call[Update]:
     return _call(ranking_pb2, "RankingService", "RankStream", request, decode.update)
 
 
-def create_index(name: str, encoder: str) -> Call[IndexInfo]:
+def create_index(name: str, encoder: str, token_vectors: str) -> Call[IndexInfo]:
     """Create an empty index."""
     request = index_pb2.CreateIndexRequest()
-    encode.assign(request, name=name, encoder=encoder)
+    encode.assign(request, name=name, encoder=encoder, token_vectors=token_vectors)
     return _index("CreateIndex", request, _index_of, idempotent=False)
 
 

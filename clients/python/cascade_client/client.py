@@ -75,9 +75,15 @@ class Client:
             finally:
                 stream.cancel()
 
-    def create_index(self, name: str, encoder: str = "", *, timeout: float | None = None) -> IndexInfo:
-        """Create an empty index; `encoder` is the server's default if empty."""
-        return self._unary(calls.create_index(name, encoder), timeout)
+    def create_index(
+        self, name: str, encoder: str = "", *, token_vectors: str = "", timeout: float | None = None
+    ) -> IndexInfo:
+        """Create an empty index; `encoder` is the server's default if empty.
+
+        With the multi-vector model `token_vectors`, documents are kept with the vectors of their tokens, so that a late
+        interaction tier with that model need not read them again.
+        """
+        return self._unary(calls.create_index(name, encoder, token_vectors), timeout)
 
     def upsert(
         self,

@@ -67,6 +67,8 @@ def index_info(message: index_pb2.Index) -> IndexInfo:
         vector_recall=message.vector_recall,
         updated_at=message.updated_at.ToDatetime(tzinfo=UTC),
         problem=message.problem,
+        token_vectors=message.token_vectors,
+        token_vector_bytes_per_document=message.token_vector_bytes_per_document,
     )
 
 

@@ -125,7 +125,11 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """An index and what was measured of it; `problem` is empty unless it cannot be read."""
+    """An index and what was measured of it; `problem` is empty unless it cannot be read.
+
+    `token_vectors` is the multi-vector model whose token vectors it holds, or empty; a document's take
+    `token_vector_bytes_per_document` in the mean.
+    """
 
     name: str
     version: int
@@ -136,6 +140,8 @@ class IndexInfo:
     vector_recall: float
     updated_at: datetime
     problem: str = ""
+    token_vectors: str = ""
+    token_vector_bytes_per_document: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

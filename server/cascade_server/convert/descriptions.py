@@ -26,6 +26,8 @@ def index_message(info: IndexInfo) -> index_pb2.Index:
         vector_recall=info.vector_recall,
         updated_at=updated_at,
         problem=info.problem,
+        token_vectors=info.token_vectors,
+        token_vector_bytes_per_document=info.token_vector_bytes_per_document,
     )
 
 

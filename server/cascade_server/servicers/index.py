@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from cascade.config import DenseConfig
+from cascade.config import DenseConfig, LateInteractionConfig
 from cascade.errors import ModelLoadError
 from cascade_api.v1 import index_pb2, index_pb2_grpc
 from cascade_server.admission import Admission
@@ -36,7 +36,8 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         """See the proto."""
         tenant = self._tenants.get(tenant_name(context))
         name = _noted(index_name(request.name))
-        info = await self._indexes.create(tenant.name, name, self._encoder(tenant, request.encoder))
+        encoder = self._encoder(tenant, request.encoder)
+        info = await self._indexes.create(tenant.name, name, encoder, _token_vectors(tenant, request.token_vectors))
         return index_pb2.CreateIndexResponse(index=index_message(info))
 
     async def UpsertDocuments(
@@ -92,6 +93,17 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
             choice = ", ".join(sorted(allowed))
             raise ModelLoadError(encoder, f"no cascade of tenant {tenant.name!r} uses it; expected one of {choice}")
         return encoder
+
+
+def _token_vectors(tenant: Tenant, asked: str) -> str:
+    """The multi-vector model for a new index, empty for none: one that a tier of the tenant can use."""
+    tiers = [tier for c in tenant.cascades.values() for tier in c.config.tiers]
+    allowed = {tier.model for tier in tiers if isinstance(tier, LateInteractionConfig)}
+    if asked and asked not in allowed:
+        choice = f"expected one of {', '.join(sorted(allowed))}" if allowed else "and none of its tiers uses another"
+        problem = f"no late_interaction tier of tenant {tenant.name!r} uses it for token vectors, {choice}"
+        raise ModelLoadError(asked, problem)
+    return asked
 
 
 def _noted(index: str) -> str:

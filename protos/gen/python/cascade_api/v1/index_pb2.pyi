@@ -35,6 +35,8 @@ class Index(_message.Message):
     VECTOR_RECALL_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
+    TOKEN_VECTORS_FIELD_NUMBER: _builtins.int
+    TOKEN_VECTOR_BYTES_PER_DOCUMENT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name, lower-case letters, digits, _ and -."""
     version: _builtins.int
@@ -51,6 +53,10 @@ class Index(_message.Message):
     """Measured recall at 100 of the vector search against exact search, from 0 to 1; 1 for flat."""
     problem: _builtins.str
     """What is wrong with it, empty when nothing is."""
+    token_vectors: _builtins.str
+    """The multi-vector model whose token vectors it holds, empty when it holds none."""
+    token_vector_bytes_per_document: _builtins.float
+    """Bytes that a document's token vectors take in the mean."""
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When the version was made."""
@@ -67,10 +73,12 @@ class Index(_message.Message):
         vector_recall: _builtins.float = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         problem: _builtins.str = ...,
+        token_vectors: _builtins.str = ...,
+        token_vector_bytes_per_document: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "documents", b"documents", "encoder", b"encoder", "name", b"name", "problem", b"problem", "updated_at", b"updated_at", "vector_recall", b"vector_recall", "vector_search", b"vector_search", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "documents", b"documents", "encoder", b"encoder", "name", b"name", "problem", b"problem", "token_vector_bytes_per_document", b"token_vector_bytes_per_document", "token_vectors", b"token_vectors", "updated_at", b"updated_at", "vector_recall", b"vector_recall", "vector_search", b"vector_search", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -84,19 +92,25 @@ class CreateIndexRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     ENCODER_FIELD_NUMBER: _builtins.int
+    TOKEN_VECTORS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     encoder: _builtins.str
     """The bi-encoder, by embedded name, path or hub id; empty for the server's default."""
+    token_vectors: _builtins.str
+    """The multi-vector model whose token vectors are kept with each document, so that a late interaction tier need not read
+    it again; empty to keep none.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         encoder: _builtins.str = ...,
+        token_vectors: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder", b"encoder", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder", b"encoder", "name", b"name", "token_vectors", b"token_vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

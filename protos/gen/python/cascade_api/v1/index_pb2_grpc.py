@@ -76,7 +76,7 @@ class IndexServiceServicer:
     """
 
     def CreateIndex(self, request, context):
-        """Creates an empty index. ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION (the encoder cannot be used).
+        """Creates an empty index. ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION (a model cannot be used).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

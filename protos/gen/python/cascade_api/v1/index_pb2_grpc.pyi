@@ -37,7 +37,7 @@ class IndexServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IndexServiceAsyncStub: ...
     CreateIndex: _grpc.UnaryUnaryMultiCallable[_index_pb2.CreateIndexRequest, _index_pb2.CreateIndexResponse]
-    """Creates an empty index. ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION (the encoder cannot be used)."""
+    """Creates an empty index. ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION (a model cannot be used)."""
     UpsertDocuments: _grpc.StreamUnaryMultiCallable[_index_pb2.UpsertDocumentsRequest, _index_pb2.UpsertDocumentsResponse]
     """Adds documents, and replaces those whose doc_id is there, as one change when the stream ends.
     INVALID_ARGUMENT, NOT_FOUND, DATA_LOSS, RESOURCE_EXHAUSTED, ABORTED (another process is writing).
@@ -60,7 +60,7 @@ class IndexServiceAsyncStub(IndexServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateIndex: _aio.UnaryUnaryMultiCallable[_index_pb2.CreateIndexRequest, _index_pb2.CreateIndexResponse]  # type: ignore[assignment]
-    """Creates an empty index. ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION (the encoder cannot be used)."""
+    """Creates an empty index. ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION (a model cannot be used)."""
     UpsertDocuments: _aio.StreamUnaryMultiCallable[_index_pb2.UpsertDocumentsRequest, _index_pb2.UpsertDocumentsResponse]  # type: ignore[assignment]
     """Adds documents, and replaces those whose doc_id is there, as one change when the stream ends.
     INVALID_ARGUMENT, NOT_FOUND, DATA_LOSS, RESOURCE_EXHAUSTED, ABORTED (another process is writing).
@@ -86,7 +86,7 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_pb2.CreateIndexRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_index_pb2.CreateIndexResponse, _abc.Awaitable[_index_pb2.CreateIndexResponse]]:
-        """Creates an empty index. ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION (the encoder cannot be used)."""
+        """Creates an empty index. ALREADY_EXISTS, INVALID_ARGUMENT, FAILED_PRECONDITION (a model cannot be used)."""
 
     @_abc_1.abstractmethod
     def UpsertDocuments(
