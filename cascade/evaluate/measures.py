@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-MEASURES = ("nDCG@10", "R@100", "P@10", "RR@10")
-"""Reported for every stage; the first is the one that stages are compared by."""
+MEASURES = ("nDCG@10", "R@100", "P@10", "RR@10", "AP")
+"""Taken of every stage; the first is the one that stages are compared by."""
 
 Run = Mapping[str, Sequence[str]]
 """What one stage ranked: doc_ids by query id, best first."""
@@ -17,16 +17,16 @@ Qrels = Mapping[str, Mapping[str, int]]
 """Grades by query id and doc_id; above 0 is relevant."""
 
 
-def score(run: Run, qrels: Qrels) -> dict[str, NDArray[np.float64]]:
-    """Every measure of `run`, shape (queries,) in the order of `qrels`; a query without a ranking scores 0.
+def score(run: Run, qrels: Qrels, measures: Sequence[str] = MEASURES) -> dict[str, NDArray[np.float64]]:
+    """Each of `measures` of `run`, shape (queries,) in the order of `qrels`; a query without a ranking scores 0.
 
     As trec_eval does it: nDCG with linear gains, and documents without a judgment count as not relevant.
     """
     import ir_measures
 
     row = {query_id: place for place, query_id in enumerate(qrels)}
-    values = {name: np.zeros(len(row)) for name in MEASURES}
-    names = {ir_measures.parse_measure(name): name for name in MEASURES}
+    values = {name: np.zeros(len(row)) for name in measures}
+    names = {ir_measures.parse_measure(name): name for name in measures}
     # Rank is the truth and trec_eval sorts by score, so the score given to it is the negative rank.
     scores = {q: {doc_id: -float(rank) for rank, doc_id in enumerate(run.get(q, ()))} for q in qrels}
     ranked = {q: by_doc for q, by_doc in scores.items() if by_doc}

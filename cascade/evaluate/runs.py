@@ -20,12 +20,18 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class StageCost:
-    """What a stage spent on one query, and how it ended; `seconds` is its run time."""
+    """What a stage spent on one query, and how it ended; `seconds` is its run time.
+
+    `scored` are the candidates that a model read, fewer than `candidates` when a tier could stop early; `repairs` are
+    the documents that a listwise model's output had to be put right about.
+    """
 
     status: str
     candidates: int
     tokens: int
     seconds: float
+    scored: int = 0
+    repairs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

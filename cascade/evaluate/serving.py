@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cascade import presets
 from cascade.config import CascadeConfig, DenseConfig
 from cascade.errors import NotFoundError
+from cascade.evaluate.collection import Collection
 from cascade_client import AsyncClient
 from cascade_server.app import Server
 from cascade_server.cascade_files import read_cascades
@@ -28,6 +29,24 @@ def known_cascade(settings: Settings, tenant: str, name: str) -> CascadeConfig:
 def encoder_of(config: CascadeConfig) -> str:
     """The encoder that an index must have for the cascade's dense retriever, empty without one."""
     return next((r.model for r in config.retrieve if isinstance(r, DenseConfig)), "")
+
+
+def with_room(settings: Settings, collection: Collection) -> Settings:
+    """`settings` with limits that every query of `collection` keeps, with the candidates that it brings."""
+    chars = {document.doc_id: len(document.title) + len(document.text) for document in collection.documents}
+    own = collection.candidates.by_query.values() if collection.candidates is not None else ()
+    # A character has at most four bytes; an answer names every document once for every stage.
+    largest = max((sum(4 * chars.get(d, 0) + 1024 for d in doc_ids) for doc_ids in own), default=0)
+    most = max((len(doc_ids) for doc_ids in own), default=0)
+    return settings.model_copy(
+        update={
+            "max_documents": max(settings.max_documents, most),
+            "max_top_k": max(settings.max_top_k, most),
+            "max_document_chars": max(settings.max_document_chars, *chars.values()),
+            "max_query_chars": max(settings.max_query_chars, *map(len, collection.queries.values())),
+            "max_message_bytes": max(settings.max_message_bytes, largest),
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +69,7 @@ async def serving(
     server = Server(settings, cascades=None if only is None else lambda: {tenant: only})
     try:
         target = f"127.0.0.1:{await server.start()}"
-        async with AsyncClient(target, tenant=tenant) as client:
+        async with AsyncClient(target, tenant=tenant, max_message_bytes=settings.max_message_bytes) as client:
             yield Served(client, target, server.metrics_port)
     finally:
         await server.stop(settings.grace_seconds)

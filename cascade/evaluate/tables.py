@@ -5,7 +5,6 @@ from __future__ import annotations
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from cascade.evaluate.measures import MEASURES
 from cascade.evaluate.report import Report, StageFigures
 from cascade.evaluate.significance import Interval
 from cascade_client import Ranked
@@ -16,42 +15,51 @@ def quality_table(report: Report) -> Table:
     title = f"{report.collection} ({report.split}), {report.queries} queries, cascade {report.cascade!r}"
     table = _narrow(title)
     table.add_column("stage")
-    for name in (*MEASURES, "Δ", "p"):
+    names = [name for name in report.stages[0].measures if not name.startswith("R@")]  # which the other table shows
+    for name in (*names, "Δ", "p"):
         table.add_column(name, justify="right")
     for figures in report.stages:
         previous = figures.against_previous
         table.add_row(
             figures.stage.name,
-            *(_with_interval(figures.measures[name]) for name in MEASURES),
+            *(_with_interval(figures.measures[name]) for name in names),
             f"{previous.delta:+.3f}" if previous else "",
             f"{previous.p:.4f}" if previous else "",
         )
     table.caption = (
-        f"Means with 95 % bootstrap intervals over queries. Δ and p: of {MEASURES[0]} against the row above, by a "
-        f"paired randomisation test. Measured on the first {report.top_k} of every stage."
+        f"Means with 95 % bootstrap intervals over queries. Δ and p: of {report.compared_by} against the row above, by "
+        f"a paired randomisation test. Measured on the first {report.top_k} of every stage."
     )
     return table
 
 
 def cost_table(report: Report) -> Table:
-    """One row per stage: how it ended, and its means per query."""
+    """One row per stage: how it ended, and its means per query; what all cost together where a price is known."""
+    priced, repaired = report.money is not None, any(figures.repairs for figures in report.stages)
     table = _narrow()
     table.add_column("stage")
-    table.add_column("kind")
     table.add_column("status")
-    for name in ("in", "ceiling", "tokens", "ms"):
+    optional = (*(["repairs"] if repaired else []), *(["money"] if priced else []))
+    for name in ("in", "R@k", "scored", "tokens", "ms", *optional):
         table.add_column(name, justify="right")
     for figures in report.stages:
         table.add_row(
             figures.stage.name,
-            figures.stage.kind,
             _statuses(figures),
             f"{figures.candidates:.0f}",
             f"{figures.recall_ceiling.mean:.3f}",
+            f"{figures.scored:.0f}" if figures.scored else "",
             f"{figures.tokens:.0f}" if figures.tokens else "",
             _milliseconds(figures.seconds),
+            *([f"{figures.repairs:.2f}" if figures.repairs else ""] if repaired else []),
+            *([f"{figures.money:.3g}"] if figures.money is not None else []),
         )
-    table.caption = "in: candidates. ceiling: recall of those that the stage passes on or reranks, in whatever order."
+    table.caption = (
+        "Means per query. in: candidates. R@k: recall of those that the stage passes on or reranks, in whatever order. "
+        "scored: those that it gave a score."
+    )
+    if report.money is not None:
+        table.caption += f" money: {report.money:.3g} in all, at {report.price_per_hour} an hour."
     return table
 
 

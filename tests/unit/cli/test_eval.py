@@ -15,6 +15,7 @@ from cascade.cli.eval import eval_command
 from cascade.errors import ConfigError, InvalidInputError, NotFoundError
 
 TOPICS = ("apple", "river", "engine", "violin", "desert", "comet")
+GRADED = "official/graded.txt"
 CASCADE = """
 retrieve:
   - {kind: bm25, depth: 20}
@@ -47,6 +48,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     qrels = [f"q-{topic}\t{topic}-{n}\t{2 - n}" for topic in TOPICS for n in range(2)] + ["q-none\tapple-4\t1"]
     (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, documents)), encoding="utf-8")
     (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)), encoding="utf-8")
+    (folder / GRADED).parent.mkdir()
+    graded = [f"q-{topic} 0 {topic}-{n} {int(n == 0)}" for topic in TOPICS for n in (2, 1, 0)]
+    (folder / GRADED).write_text("\n".join([*graded, "q-none 0 apple-4 1"]), encoding="utf-8")
     (folder / "qrels" / "test.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *qrels]), encoding="utf-8")
     return folder
 
@@ -104,6 +108,37 @@ def test_every_stage_of_a_cascade_is_measured_through_a_server(
     assert len(run) == 30
 
 
+def test_a_run_is_reranked_and_measured_first(call: Callable[..., Result], cascade: Path, tmp_path: Path) -> None:
+    run = tmp_path / "first.trec"
+    lines = [f"q-{topic} Q0 {topic}-{4 - n} {n} {-n} first" for topic in TOPICS for n in range(5)]
+    run.write_text("\n".join(lines), encoding="utf-8")
+    given = ("--cascade", str(cascade), "--run", str(run), "--price-per-hour", "3600")
+    report = json.loads(call(*given, "--run-depth", "4", "--json", "--per-query").stdout)
+    assert [(s["stage"], s["kind"]) for s in report["stages"]] == [
+        ("run", "run"),
+        ("bm25", "bm25"),
+        ("fuse", "rrf"),
+        ("identity", "identity"),
+    ]
+    assert (report["queries"], report["index"]) == (7, "")
+    assert report["notes"] == ["1 judged queries are not in the run and count as 0"]
+    first, bm25 = report["stages"][:2]
+    assert (first["candidates"], first["measures"]["RR@10"]["mean"]) == (4.0, pytest.approx(6 / 7 / 4))
+    assert set(first["measures"]) == {"nDCG@10", "R@100", "P@10", "RR@10", "AP", "R@4"}
+    assert bm25["per_query"]["RR@10"] == {f"q-{topic}": 1.0 for topic in TOPICS} | {"q-none": 0.0}
+    assert bm25["against_previous"]["delta"] > 0
+    assert report["money"] == pytest.approx(sum(s["seconds"] for s in report["stages"]) * 6 / 7)
+    assert "money: " in call(*given).stdout
+
+
+def test_a_query_can_be_asked_about_its_judged_documents_only(call: Callable[..., Result], cascade: Path) -> None:
+    report = json.loads(call("--cascade", str(cascade), "--candidates", "judged", "--split", GRADED, "--json").stdout)
+    assert (report["queries"], report["index"]) == (6, "")
+    assert report["notes"] == ["1 queries whose candidates are all or none relevant are left out"]
+    assert [s["measures"]["RR@10"]["mean"] for s in report["stages"]] == [1.0] * 3
+    assert report["stages"][0]["candidates"] == 3.0
+
+
 def test_a_second_call_reuses_the_index_and_says_the_same(call: Callable[..., Result], cascade: Path) -> None:
     first, again = (json.loads(call("--cascade", str(cascade), "--json").stdout) for _ in range(2))
     for stage in first["stages"] + again["stages"]:
@@ -155,6 +190,9 @@ def test_options_that_do_not_go_together_are_refused(call: Callable[..., Result]
     result = call("--cascade", str(cascade), "--target", "localhost:1")
     assert result.exit_code == 2
     assert "are for a server in this process" in " ".join(result.stderr.replace("│", "").split())
+    result = call("--cascade", str(cascade), "--run", "some.trec", "--candidates", "judged")
+    assert result.exit_code == 2
+    assert "leave out --candidates" in " ".join(result.stderr.replace("│", "").split())
 
 
 def test_a_server_elsewhere_is_measured_in_the_same_way(

@@ -42,7 +42,7 @@ def test_documents_that_a_query_was_written_from_are_excluded_and_noted(folder: 
     write(folder / "exclude_source_docs.tsv", "query-id\tcorpus-id", "q1\td2")
     collection = read(folder, "test")
     assert collection.excluded == {"q1": frozenset({"d2"})}
-    assert collection.notes == ("1 documents of exclude_source_docs.tsv are dropped from their query's ranking",)
+    assert collection.notes == ("1 documents are excluded from the ranking of a query",)
 
 
 def test_a_query_without_a_relevant_document_is_left_out_and_noted(folder: Path) -> None:
@@ -58,8 +58,8 @@ def test_a_document_without_text_is_left_out_and_noted(folder: Path) -> None:
     collection = read(folder, "test")
     assert [d.doc_id for d in collection.documents] == ["d1"]
     assert collection.notes == (
-        "1 documents of corpus.jsonl have neither title nor text and are left out",
-        "2 judged documents are not in corpus.jsonl and count as not found",
+        "1 documents have neither title nor text and are left out",
+        "2 judged documents are not in the collection and count as not found",
     )
 
 
@@ -72,6 +72,29 @@ def test_a_sample_is_the_same_for_the_same_seed_and_says_so(folder: Path) -> Non
     assert first.notes == ("1 of 2 queries, drawn with seed 3",)
     assert collection.sample(9, seed=3) is collection
     assert len({next(iter(collection.sample(1, seed=seed).queries)) for seed in range(20)}) == 2
+
+
+@pytest.mark.parametrize("split", ["full/all", "full/all.tsv", "ABSOLUTE"])
+def test_a_split_may_be_the_path_of_a_judgments_file(folder: Path, split: str) -> None:
+    path = folder / "full" / "all.tsv"
+    path.parent.mkdir()
+    write(path, "query-id\tcorpus-id\tscore", "q3\td1\t1")
+    assert read(folder, split.replace("ABSOLUTE", str(path))).qrels == {"q3": {"d1": 1}}
+
+
+def test_judgments_may_be_in_the_format_of_trec(folder: Path) -> None:
+    write(folder / "official.txt", "q1 0 d1 3", "q1\t0\td2\t-1", "q2 Q0 d2 1")
+    collection = read(str(folder), "official.txt")
+    assert collection.qrels == {"q1": {"d1": 3, "d2": -1}, "q2": {"d2": 1}}
+    write(folder / "official.txt", "q1 0 d1 3", "q1 0 d2")
+    with pytest.raises(InvalidInputError, match=r"official\.txt:2: found 3 columns, expected the 4 of a TREC"):
+        read(folder, "official.txt")
+
+
+def test_documents_that_are_not_needed_are_left_out_without_a_note(folder: Path) -> None:
+    collection = read(folder, "test", lambda qrels: {d for grades in qrels.values() for d in grades} - {"d1"})
+    assert [d.doc_id for d in collection.documents] == ["d2"]
+    assert collection.notes == ()
 
 
 def test_a_missing_split_lists_those_present(folder: Path) -> None:

@@ -20,6 +20,15 @@ def test_measures_equal_values_computed_by_hand() -> None:
     assert scored["R@100"] == pytest.approx([1.0, 1.0, 0.0])
     assert scored["P@10"] == pytest.approx([0.2, 0.0, 0.0])
     assert scored["RR@10"] == pytest.approx([0.5, 0.0, 0.0])
+    assert scored["AP"] == pytest.approx([(1 / 2 + 2 / 3) / 2, 1 / 11, 0.0])
+
+
+def test_other_measures_can_be_asked_for_by_the_names_of_ir_measures() -> None:
+    scored = score(RUN, QRELS, ("P@1", "RR(rel=2)@10"))
+    assert {name: values.tolist() for name, values in scored.items()} == {
+        "P@1": [0.0, 0.0, 0.0],
+        "RR(rel=2)@10": [pytest.approx(1 / 3), 0.0, 0.0],
+    }
 
 
 def test_measures_equal_those_of_ir_measures_on_random_rankings() -> None:

@@ -32,13 +32,29 @@ def observed(status: str = "completed") -> Observation:
     costs = {"bm25": StageCost("completed", 3, 0, 0.01), "fuse": StageCost("completed", 3, 0, 0.0)}
     if status == "completed":
         found["tier"] = {"b": 1, "a": 2}
-    return Observation(found, costs | {"tier": StageCost(status, 2, 40, 0.5)}, degraded=status != "completed")
+    tier = StageCost(status, 2, 40, 0.5, scored=1, repairs=3)
+    return Observation(found, costs | {"tier": tier}, degraded=status != "completed")
 
 
-def report(observations: dict[str, Observation]) -> Report:
-    stages = measure(COLLECTION, STAGES, rebuild(STAGES, observations), observations, seed=0)
-    degraded = sum(o.degraded for o in observations.values())
-    return Report("tiny", "test", 12, "fast", "abc", "tiny", 10, degraded, 0, stages, ("a note",))
+def report(observations: dict[str, Observation], price: float | None = None) -> Report:
+    stages = measure(COLLECTION, STAGES, rebuild(STAGES, observations), observations, seed=0, price_per_hour=price)
+    return Report(
+        collection="tiny",
+        split="test",
+        queries=12,
+        cascade="fast",
+        config_hash="abc",
+        index="tiny",
+        top_k=10,
+        degraded_queries=sum(o.degraded for o in observations.values()),
+        unanswered_queries=0,
+        stages=stages,
+        notes=("a note",),
+        query_ids=tuple(QUERIES),
+        compared_by="nDCG@10",
+        price_per_hour=price,
+        money=None if price is None else sum(figures.money or 0.0 for figures in stages),
+    )
 
 
 def test_a_tier_is_measured_against_every_stage_before_it() -> None:
@@ -63,7 +79,7 @@ def test_a_skipped_tier_is_counted_and_costs_nothing() -> None:
     tier = found.stages[-1]
     assert found.degraded_queries == 3
     assert tier.status == {"completed": 9, "skipped": 3}
-    assert (tier.candidates, tier.tokens, tier.seconds) == (2.0, 40.0, 0.5)
+    assert (tier.candidates, tier.scored, tier.tokens, tier.seconds, tier.repairs) == (2.0, 1.0, 40.0, 0.5, 3.0)
     assert tier.measures["RR@10"].mean == pytest.approx((9 + 3 * 0.5) / 12)
 
 
@@ -80,7 +96,7 @@ def test_the_json_has_the_promised_shape() -> None:
     assert {"collection", "split", "queries", "cascade", "config_hash", "degraded_queries"} <= set(found)
     stage = found["stages"][-1]
     assert {"stage", "kind", "candidates", "tokens", "seconds", "status", "measures"} <= set(stage)
-    assert set(stage["measures"]) == set(MEASURES)
+    assert set(stage["measures"]) == {*MEASURES, "R@2"}
     assert set(stage["measures"]["nDCG@10"]) == set(stage["recall_ceiling"]) == {"mean", "low", "high"}
     assert set(stage["against_previous"]) == {"stage", "delta", "p"}
     assert {name: set(value) for name, value in stage["against"].items()} == {
@@ -88,6 +104,26 @@ def test_the_json_has_the_promised_shape() -> None:
         "fuse": {"delta", "p"},
     }
     assert found["stages"][0]["against_previous"] is None
+    assert (found["compared_by"], found["money"]) == ("nDCG@10", None)
+    assert "per_query" not in stage
+
+
+def test_the_json_has_every_querys_values_when_asked_for() -> None:
+    observations = {q: observed() for q in QUERIES} | {"q5": Observation({}, {}, unanswered=True)}
+    tier = json.loads(json.dumps(to_json(report(observations), per_query=True)))["stages"][-1]
+    assert set(tier["per_query"]) == set(tier["measures"])
+    assert tier["per_query"]["RR@10"] == {q: float(q != "q5") for q in QUERIES}
+
+
+def test_money_is_the_time_of_every_query_at_the_price_of_the_machine() -> None:
+    observations = {q: observed("skipped" if q in ("q1", "q2", "q3") else "completed") for q in QUERIES}
+    found = report(observations, price=7200.0)
+    assert [figures.money for figures in found.stages] == pytest.approx([0.02, 0.0, 0.5 * 9 / 12 * 2])
+    assert found.money == pytest.approx(0.77)
+    console = Console(width=80, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(cost_table(found))
+    assert "money: 0.77 in all, at 7200.0 an hour" in " ".join(captured.get().split())
 
 
 def test_the_tables_fit_a_terminal_and_show_every_stage_with_its_interval() -> None:
@@ -100,7 +136,7 @@ def test_the_tables_fit_a_terminal_and_show_every_stage_with_its_interval() -> N
     shown = captured.get()
     assert "12 skipped" in shown
     assert shown.count("tier ") == 2
-    assert shown.count("cross_encoder ") == 4  # its name twice, and two kinds
+    assert shown.count("cross_encoder ") == 2
     assert "0.542" in shown
     assert ".500–.625" in shown
     assert "…" not in shown

@@ -1,15 +1,17 @@
 """A collection is indexed in a live server and evaluated through it, as a person would who has only its address."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cascade.config import CascadeConfig, parse
 from cascade.errors import InvalidInputError, NotFoundError
-from cascade.evaluate.collection import Collection
+from cascade.evaluate.candidates import with_judged, with_run
+from cascade.evaluate.collection import Candidates, Collection
 from cascade.evaluate.collection_index import Wanted, index_name, index_through_server
-from cascade.evaluate.serving import encoder_of, known_cascade, serving
+from cascade.evaluate.serving import encoder_of, known_cascade, serving, with_room
 from cascade.evaluate.through_server import Setup, evaluate
 from cascade.types import Document
 from cascade_client import AsyncClient
@@ -100,6 +102,53 @@ async def test_a_limit_of_the_server_is_noted(tmp_path: Path) -> None:
     assert report.top_k == 3
     assert len(runs["bm25"]["q"]) == 3
     assert "the server returns at most 3 results" in report.notes[-1]
+
+
+def ranked_before(order: str = "d3 d12 d99 d1") -> Collection:
+    return with_run(COLLECTION, Candidates("run", {"q": tuple(order.split())}))
+
+
+async def test_a_run_is_reranked_and_stands_first(client: AsyncClient) -> None:
+    report, runs = await evaluate(client, ranked_before(), Setup("plain", index=""), answered=lambda: None)
+    assert [(f.stage.name, f.stage.kind, f.stage.depth) for f in report.stages][:2] == [
+        ("run", "run", 4),
+        ("bm25", "bm25", 12),
+    ]
+    assert runs["run"]["q"] == ("d3", "d12", "d99", "d1")
+    assert runs["bm25"]["q"] == runs["identity"]["q"] == ("d12", "d3", "d1")
+    assert [report.stages[0].measures["RR@10"].mean, report.stages[1].measures["RR@10"].mean] == [0.5, 1.0]
+    assert (report.index, report.stages[0].candidates, report.stages[0].seconds) == ("", 4.0, 0.0)
+    assert report.stages[0].measures["R@4"].mean == 1.0
+
+
+async def test_a_query_without_candidates_counts_as_zero(client: AsyncClient) -> None:
+    queries = {"q": "apple", "other": "pear"}
+    both = replace(COLLECTION, queries=queries, qrels={**COLLECTION.qrels, "other": {"d2": 1}})
+    given = with_run(both, Candidates("run", {"q": ("d12", "d1")}))
+    report, runs = await evaluate(client, given, Setup("plain", index=""), answered=lambda: None)
+    assert report.unanswered_queries == 0
+    assert runs["identity"] == {"q": ("d12", "d1"), "other": ()}
+    assert [figures.measures["AP"].mean for figures in report.stages] == [0.5] * 4
+
+
+async def test_judged_documents_are_ranked_without_an_index_and_without_a_stage_of_their_own(
+    client: AsyncClient,
+) -> None:
+    judged = with_judged(replace(COLLECTION, qrels={"q": {"d12": 1, "d1": 0, "d7": 0}}), seed=0)
+    report, runs = await evaluate(client, judged, Setup("plain", index=""), answered=lambda: None)
+    assert [figures.stage.name for figures in report.stages] == ["bm25", "fuse", "identity"]
+    assert runs["identity"]["q"] == ("d12", "d7", "d1")
+    assert report.query_ids == ("q",)
+
+
+async def test_more_candidates_than_the_server_takes_are_refused_or_made_room_for(tmp_path: Path) -> None:
+    small = settings(tmp_path, max_documents=2, max_top_k=2, max_document_chars=5, max_message_bytes=1024)
+    async with serving(small, "default", only={"plain": cascade()}) as served:
+        with pytest.raises(InvalidInputError, match="a query has 4, and the server takes at most 2 of a request"):
+            await evaluate(served.client, ranked_before(), Setup("plain", index=""), answered=lambda: None)
+    async with serving(with_room(small, ranked_before()), "default", only={"plain": cascade()}) as served:
+        report, _ = await evaluate(served.client, ranked_before(), Setup("plain", index=""), answered=lambda: None)
+    assert report.stages[-1].measures["R@100"].mean == 1.0
 
 
 async def test_an_unknown_cascade_is_refused_with_those_that_are_known(client: AsyncClient) -> None:
