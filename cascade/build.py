@@ -10,13 +10,17 @@ from cascade.config import (
     CascadeConfig,
     CrossEncoderConfig,
     DenseConfig,
+    EndpointConfig,
     FuserConfig,
     GivenConfig,
     IdentityConfig,
     JointConfig,
     LateInteractionConfig,
     LikelihoodConfig,
+    LogitsConfig,
+    SetwiseConfig,
     TierConfig,
+    TournamentConfig,
     WeightedConfig,
 )
 from cascade.engine import Cascade, Tier
@@ -31,10 +35,19 @@ from cascade.inference.multi_vector import MultiVectorModel
 from cascade.rerank.cross_encoder import CrossEncoderReranker
 from cascade.rerank.identity import IdentityReranker
 from cascade.rerank.late_interaction import LateInteractionReranker
+from cascade.rerank.listwise.endpoint import Endpoint
+from cascade.rerank.listwise.endpoint_reader import EndpointReader
 from cascade.rerank.listwise.joint import JointReranker
 from cascade.rerank.listwise.joint_model import JointModel
+from cascade.rerank.listwise.language_model import LanguageModel
 from cascade.rerank.listwise.likelihood import LikelihoodReranker
 from cascade.rerank.listwise.likelihood_model import LikelihoodModel
+from cascade.rerank.listwise.list_prompt import ListPrompt
+from cascade.rerank.listwise.list_reader import ListReader
+from cascade.rerank.listwise.logits import LogitsReranker
+from cascade.rerank.listwise.setwise import SetwiseReranker
+from cascade.rerank.listwise.task import Reader
+from cascade.rerank.listwise.tournament import TournamentReranker
 from cascade.retrieve import (
     Bm25Retriever,
     DenseRetriever,
@@ -59,6 +72,7 @@ class Models:
         self._device = device
         self._on_batch = on_batch
         self._models: dict[tuple[str, str], ServedModel] = {}
+        self._endpoints: dict[EndpointConfig, Endpoint] = {}
         self._lock = threading.Lock()
         if threads is not None:
             import torch
@@ -83,24 +97,43 @@ class Models:
         """The multi-vector model of that reference."""
         return self.get(MultiVectorModel, reference)
 
+    def endpoint(self, config: EndpointConfig) -> Endpoint:
+        """The model behind that endpoint, not reached yet unless someone did."""
+        with self._lock:
+            found = self._endpoints.get(config)
+            if found is None:
+                found = self._endpoints[config] = Endpoint(
+                    config.url,
+                    config.model,
+                    api_key_file=config.api_key_file,
+                    timeout=config.timeout_ms / 1e3,
+                    retries=config.retries,
+                    on_batch=self._on_batch,
+                )
+        return found
+
     def status(self) -> Sequence[ModelStatus]:
         """How every model is, as of now."""
         with self._lock:
-            return [model.status for model in self._models.values()]
+            return [model.status for model in self._all()]
 
     def forget_problems(self) -> None:
         """Let every model that could not be loaded be tried again."""
         with self._lock:
-            for model in self._models.values():
+            for model in self._all():
                 model.forget_problem()
 
     async def aclose(self) -> None:
-        """End every model's queue."""
+        """End every model's queue, and close every connection."""
         with self._lock:
-            models = list(self._models.values())
+            models = self._all()
             self._models.clear()
+            self._endpoints.clear()
         for model in models:
             await model.aclose()
+
+    def _all(self) -> list[ServedModel | Endpoint]:
+        return [*self._models.values(), *self._endpoints.values()]
 
 
 def build_cascade(name: str, config: CascadeConfig, models: Models) -> Cascade:
@@ -192,7 +225,39 @@ def _reranker(config: TierConfig, models: Models) -> Reranker:
                 max_doc_tokens=config.max_doc_tokens,
                 max_batch_tokens=config.max_batch_tokens,
             )
+        case LogitsConfig():
+            return LogitsReranker(
+                config.name,
+                _reader(config, models, most=config.window),
+                window=config.window,
+                stride=config.stride,
+                max_doc_tokens=config.max_doc_tokens,
+            )
+        case SetwiseConfig():
+            return SetwiseReranker(
+                config.name,
+                _reader(config, models, most=config.children + 1),
+                children=config.children,
+                top=config.top,
+                max_doc_tokens=config.max_doc_tokens,
+            )
+        case TournamentConfig():
+            return TournamentReranker(
+                config.name,
+                _reader(config, models, most=config.group),
+                group=config.group,
+                rounds=config.rounds,
+                max_doc_tokens=config.max_doc_tokens,
+            )
         case IdentityConfig():
             return IdentityReranker()
         case _:
             assert_never(config)
+
+
+def _reader(config: LogitsConfig | SetwiseConfig | TournamentConfig, models: Models, *, most: int) -> Reader:
+    """Whom a tier asks about lists of at most `most` documents."""
+    prompt = ListPrompt(f"{config.kind}-v1")
+    if config.endpoint is not None:
+        return EndpointReader(models.endpoint(config.endpoint), config.kind, prompt, most=most)
+    return ListReader(models.get(LanguageModel, config.model), config.kind, prompt, most=most)

@@ -59,17 +59,28 @@ class Chat:
         """The text of generated ids."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
+    def written(self, ids: Sequence[int]) -> str:
+        """The text of the ids of a prompt, control tokens and all."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
+
+    def templated_text(self, said: str) -> str:
+        """What the tokenizer itself writes for a user who says `said`, up to where the answer begins."""
+        if not self.templated:
+            return self.written(self.before) + said + self.written(self.after)
+        # A model that can think first would: the first token of its answer is what is read.
+        return str(
+            self._tokenizer.apply_chat_template(
+                [{"role": "user", "content": said}], add_generation_prompt=True, tokenize=False, enable_thinking=False
+            )
+        )
+
     def _around(self) -> tuple[list[int], list[int]]:
         """The ids before and after what the user says. Raises ValueError for a template that drops or repeats it."""
         if not self.templated:
             bos = self._tokenizer.bos_token_id
             begins = bos is not None and self._tokenizer("a")["input_ids"][:1] == [bos]
             return ([int(bos)] if begins else []), self.control.encode_template("\n")
-        said = [{"role": "user", "content": _PLACE}]
-        # A model that can think first would: the first token of its answer is what is read.
-        text: str = self._tokenizer.apply_chat_template(
-            said, add_generation_prompt=True, tokenize=False, enable_thinking=False
-        )
+        text = self.templated_text(_PLACE)
         if text.count(_PLACE) != 1:
             raise ValueError(f"its chat template shows what the user says {text.count(_PLACE)} times, expected once")
         before, after = text.split(_PLACE)
