@@ -77,10 +77,11 @@ class EndpointClient:
         before = budget.clock()
         async with self._place(budget):
             waited = budget.clock() - before
+            client = await self._opened()
             for attempt in range(self._retries + 1):
                 try:
                     async with asyncio.timeout(budget.at_most(self._timeout).timeout):
-                        return await self._attempt(path, body), waited
+                        return await self._attempt(client, path, body), waited
                 except _PassingError as passing:
                     pause = _FIRST_PAUSE * 2**attempt if passing.pause is None else passing.pause
                     if attempt == self._retries or pause >= budget.remaining:
@@ -110,14 +111,22 @@ class EndpointClient:
         finally:
             self._places.release()
 
-    async def _attempt(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def _opened(self) -> AsyncClient:
+        """The one client; it reads certificates when it is made, which would hold up the event loop."""
         import httpx2
 
         if self._client is None:
-            self._client = httpx2.AsyncClient(timeout=None, trust_env=False)
+            made = await asyncio.to_thread(httpx2.AsyncClient, timeout=None, trust_env=False)
+            if self._client is None:
+                self._client = made
+        return self._client
+
+    async def _attempt(self, client: AsyncClient, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        import httpx2
+
         headers = {"authorization": f"Bearer {self._key}"} if self._key else {}
         try:
-            response = await self._client.post(f"{self._url}/{path}", json=dict(body), headers=headers)
+            response = await client.post(f"{self._url}/{path}", json=dict(body), headers=headers)
         except httpx2.HTTPError as error:
             told = f"{self._url} could not be reached ({type(error).__name__}: {error})"
             raise _PassingError(StageError(self._reference, told)) from error
