@@ -22,11 +22,13 @@ class ListPrompt:
 
     Invariant: head or tail has {query}, the passage has {identifier} and after it one {passage}, and the answer ends in
     its {identifier}.
+    `identifiers` are shown to the model in this order; there are no longer lists than that.
     Users' texts follow a space, which becomes theirs: a word's token usually begins with the space before it.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, identifiers: Sequence[str] = LETTERS) -> None:
         self.name = name
+        self._identifiers = identifiers
         parts = load_prompt(name).rstrip("\n").split("\n---\n")
         if len(parts) != 4:
             raise ValueError(f"prompt {name} has {len(parts)} parts between lines of '---', expected 4: {_PARTS}")
@@ -42,13 +44,13 @@ class ListPrompt:
 
     def text(self, query: str, passages: Sequence[str]) -> str:
         """What the user says, in words."""
-        shown = (self._passage.replace("{identifier}", i).replace("{passage}", p) for i, p in _named(passages))
+        shown = (self._passage.replace("{identifier}", i).replace("{passage}", p) for i, p in self._named(passages))
         return "".join([self._head.replace("{query}", query), *shown, self._tail.replace("{query}", query)])
 
     def pieces(self, query: Sequence[int], passages: Sequence[Sequence[int]]) -> list[Piece]:
         """What the user says, for `Chat.prompt`, from ids that `Chat.text` gave."""
         pieces = _around(self._head, query)
-        for identifier, passage in _named(passages):
+        for identifier, passage in self._named(passages):
             pieces += [self._before.replace("{identifier}", identifier), passage, self._after]
         return [*pieces, *_around(self._tail, query)]
 
@@ -58,22 +60,25 @@ class ListPrompt:
         fixed = chat.prompt(self.pieces(query, [()] * passages), start=self.start)
         return (most_tokens - len(fixed)) // max(1, passages)
 
+    def answer(self, identifier: str) -> str:
+        """An answer that names this identifier."""
+        return self._answer.replace("{identifier}", identifier)
+
     def identifier_ids(self, chat: Chat) -> tuple[int, ...]:
         """The ids of the first identifiers, as the answer has them; as many as are single tokens in this vocabulary."""
         start = chat.ours(self.start)
         found: list[int] = []
-        for letter in LETTERS:
-            ids = chat.ours(self._answer.replace("{identifier}", letter))
+        for identifier in self._identifiers:
+            ids = chat.ours(self.answer(identifier))
             if ids[: len(start)] != start or len(ids) != len(start) + 1 or ids[-1] in found:
                 break
             found.append(ids[-1])
         return tuple(found)
 
-
-def _named(passages: Sequence[T]) -> Iterator[tuple[str, T]]:
-    if len(passages) > len(LETTERS):
-        raise ValueError(f"found a list of {len(passages)} passages, expected at most {len(LETTERS)}")
-    return zip(LETTERS, passages, strict=False)
+    def _named(self, passages: Sequence[T]) -> Iterator[tuple[str, T]]:
+        if len(passages) > len(self._identifiers):
+            raise ValueError(f"found a list of {len(passages)} passages, expected at most {len(self._identifiers)}")
+        return zip(self._identifiers, passages, strict=False)
 
 
 def _around(text: str, query: Sequence[int]) -> list[Piece]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cascade.budget import Budget
 from cascade.inference.cost import approximate_tokens
 from cascade.rerank.listwise.steps import Steps
-from cascade.rerank.listwise.task import Reader, Task
+from cascade.rerank.listwise.task import Ranked, Reader, Task
 from cascade.stages import Scores, Usage
 from cascade.types import Candidate, Query, Truncation
 
@@ -64,12 +64,16 @@ class ListReranker(ABC):
         )
         return Scores(
             tuple(values),
-            Usage(found.waited, found.tokens, cut, found.repairs, _incomplete(found.read, found.complete)),
+            Usage(found.waited, found.tokens, cut, found.repairs, _incomplete(found)),
         )
 
 
-def _incomplete(read: int, complete: bool) -> str:
-    if complete:
-        return ""
-    lists = "one list of documents was" if read == 1 else f"{read} lists of documents were"
-    return f"time ran out when {lists} read, and the order so far is the answer; allow a larger budget for all of them"
+def _incomplete(found: Ranked) -> str:
+    """What the answer lacks, in a sentence."""
+    lacks = [found.failure] if found.failure else []
+    if not found.complete:
+        lists = "one list of documents was" if found.read == 1 else f"{found.read} lists of documents were"
+        lacks.append(
+            f"time ran out when {lists} read, and the order so far is the answer; allow a larger budget for all of them"
+        )
+    return "; ".join(lacks)

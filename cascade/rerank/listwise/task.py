@@ -24,7 +24,8 @@ class Task:
 @dataclass(frozen=True, slots=True)
 class Ranked:
     """`order` is a permutation of the positions received, best first; `read` of the lists were read, `complete` says
-    whether those were all; for each passage the tokens seen and those it has."""
+    whether those were all; for each passage the tokens seen and those it has. `failure` is empty, or says why some of
+    the lists that were read got no order and stay as they were."""
 
     order: tuple[int, ...]
     read: int
@@ -33,6 +34,7 @@ class Ranked:
     seen: tuple[tuple[int, int], ...]
     repairs: int = 0
     waited: float = 0.0
+    failure: str = ""
 
 
 class Reader(Protocol):
