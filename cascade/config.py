@@ -14,6 +14,7 @@ from cascade.errors import ConfigError
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Depth = Annotated[int, Field(ge=1, le=10_000)]
 Model = Annotated[str, Field(min_length=1)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class _Strict(BaseModel):
@@ -81,8 +82,8 @@ class Blend(_Strict):
     """Fuses a tier's order with the order it received; `weight` is the tier's share.
 
     By rrf two documents that the orders swap tie at a half, and their ids decide; below, the order received does. The
-    other methods add the scores, each brought to one scale over the candidates that the tier scored; where the
-    candidates received come from several stages, their ranks stand in for their scores.
+    other methods add the scores, each brought to one scale over the tier's depth, with forecasts for what a tier that
+    stops early did not read; where the candidates come from several stages, their ranks stand in for their scores.
     """
 
     method: Literal["rrf", "z_score", "min_max"] = "rrf"
@@ -90,16 +91,35 @@ class Blend(_Strict):
     rrf_k: float = Field(60, gt=0)
 
 
+Evidence = dict[str, str | int | float]
+"""What a setting was measured by, for whoever reads the file; no part of what the cascade means."""
+
+
+class Prior(_Strict):
+    """What a tier's scores are before any is known: a sum of three signals, each with a coefficient.
+
+    The signals are 1, the z-scored score received and the log of the rank received. `mean` and `spread` are the mean
+    and standard deviation of their coefficients over queries, `sigma` that of a score around the sum.
+    """
+
+    mean: tuple[float, float, float]
+    spread: tuple[Positive, Positive, Positive]
+    sigma: Positive
+
+
 class Until(_Strict):
     """A pointwise tier may stop early: when with this `confidence` nothing unscored would enter the first `stable_top`.
 
-    Candidates are scored in the order received, the `first` of them at once and then `step` at a time.
+    Candidates are scored in the order received, the `first` of them at once and then `step` at a time. `cascade tune`
+    finds the settings.
     """
 
     stable_top: Depth = 10
     confidence: float = Field(0.95, gt=0, lt=1)
     first: Depth = 20
     step: Depth = 10
+    prior: Prior | None = None
+    evidence: Evidence = Field(default_factory=dict, exclude=True)
 
 
 class Platt(_Strict):
@@ -108,6 +128,7 @@ class Platt(_Strict):
     method: Literal["platt"]
     a: float
     b: float
+    evidence: Evidence = Field(default_factory=dict, exclude=True)
 
 
 class Isotonic(_Strict):
@@ -116,6 +137,7 @@ class Isotonic(_Strict):
     method: Literal["isotonic"]
     x: tuple[float, ...] = Field(min_length=1)
     y: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=1)
+    evidence: Evidence = Field(default_factory=dict, exclude=True)
 
     @model_validator(mode="after")
     def points_rise(self) -> Isotonic:
@@ -137,14 +159,14 @@ class _Tier(_Strict):
     blend: Blend | None = None
 
 
-class _PointwiseTier(_Tier):
+class PointwiseTier(_Tier):
     """Scores each document by itself, so that it can stop anywhere and its scores mean the same for every query."""
 
     until: Until | None = None
     calibration: Calibration | None = None
 
 
-class CrossEncoderConfig(_PointwiseTier):
+class CrossEncoderConfig(PointwiseTier):
     """A sentence-transformers CrossEncoder reads query and document together, in `max_length` tokens or all it can."""
 
     kind: Literal["cross_encoder"]
@@ -154,7 +176,7 @@ class CrossEncoderConfig(_PointwiseTier):
     max_batch_tokens: int = Field(4096, ge=64)
 
 
-class LateInteractionConfig(_PointwiseTier):
+class LateInteractionConfig(PointwiseTier):
     """Sum over the query's tokens of the best cosine among the document's (ColBERT, Khattab and Zaharia, 2020)."""
 
     kind: Literal["late_interaction"]
@@ -175,7 +197,7 @@ class JointConfig(_Tier):
     max_block_tokens: int = Field(2048, ge=256)
 
 
-class LikelihoodConfig(_PointwiseTier):
+class LikelihoodConfig(PointwiseTier):
     """An LLM tier without training: the mean log-probability of the query given each document (Sachan et al., 2022)."""
 
     kind: Literal["likelihood"]

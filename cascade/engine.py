@@ -9,10 +9,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from cascade.adaptive import completed, score_until
 from cascade.answer import Answer, Progress, Update
 from cascade.blend import blended
 from cascade.budget import Budget
-from cascade.config import CascadeConfig, RetrieverConfig, TierConfig
+from cascade.config import CascadeConfig, PointwiseTier, RetrieverConfig, TierConfig, Until
 from cascade.errors import StageError
 from cascade.failure import cut_short, no_ranking, not_completed
 from cascade.plan import Decision, Run, Skip, decide
@@ -29,7 +30,7 @@ from cascade.stages import (
     Usage,
 )
 from cascade.trace import StageStatus, StageTrace
-from cascade.types import Query, Ranking
+from cascade.types import Candidate, Query, Ranking
 
 T = TypeVar("T")
 
@@ -221,14 +222,15 @@ class Cascade:
                 skipped = replace(trace(), status=StageStatus.SKIPPED, reason=decision.reason, detail=decision.detail)
                 progress.ended(skipped, own=None, best=before)
                 return
-            scores = await _within(decision.budget, _score(tier, query, head, decision.budget))
+            scores = await _score(tier, query, head, decision.budget)
             own = _reorder(config, head, scores)
         except Exception as error:
             # A tier may raise anything; a ranking exists, so the answer goes on without it and says so.
             progress.ended(not_completed(trace(), error), own=None, best=before)
         else:
-            rest = before.candidates[len(head) :]
-            done = _used(trace(), len(head), scores.usage)
+            scored = set(own.doc_ids)
+            rest = [c for c in before if c.doc_id not in scored]
+            done = replace(_used(trace(), len(head), scores.usage), scored=len(own))
             if scores.usage.incomplete:
                 done = cut_short(done, scores.usage.incomplete)
             progress.ended(done, own=own, best=own.followed_by(rest), cut=scores.usage.truncations)
@@ -236,7 +238,10 @@ class Cascade:
     def _decide(self, tier: Tier, query: Query, head: Ranking | None, budget: Budget) -> Decision:
         estimate = 0.0
         if head is not None and isinstance(tier.reranker, SupportsCostEstimate):
-            estimate = tier.reranker.estimate_cost(query, head.candidates)
+            # What stops early is asked for its first chunk alone: no more is sure to be read.
+            until = _until(tier.config)
+            first = head.candidates if until is None else head.candidates[: until.first]
+            estimate = tier.reranker.estimate_cost(query, first)
         return decide(budget, max_seconds=_seconds(tier.config.max_time_ms), estimate=estimate)
 
 
@@ -252,7 +257,17 @@ async def _within(budget: Budget, work: Awaitable[T]) -> T:
 
 
 async def _score(tier: Tier, query: Query, head: Ranking, budget: Budget) -> Scores:
-    return await tier.reranker.score(query, head.candidates, budget=budget) if len(head) else Scores(())
+    """A score for every candidate, or for the first where the tier may stop early."""
+
+    async def score(candidates: Sequence[Candidate]) -> Scores:
+        return await _within(budget, tier.reranker.score(query, candidates, budget=budget))
+
+    if not len(head):
+        return Scores(())
+    until = _until(tier.config)
+    if until is None:
+        return await score(head.candidates)
+    return await score_until(tier.config.name, until, tier.config.blend, head, score)
 
 
 def _used(trace: StageTrace, out: int, usage: Usage) -> StageTrace:
@@ -268,14 +283,17 @@ def _used(trace: StageTrace, out: int, usage: Usage) -> StageTrace:
 
 
 def _reorder(config: TierConfig, head: Ranking, scores: Scores) -> Ranking:
-    """The head in the order of its scores, blended with the order it came in where the tier says so."""
-    if len(scores.values) != len(head):
-        raise StageError(
-            config.name, f"it gave {len(scores.values)} scores for {len(head)} candidates, expected one each"
-        )
-    ranked = Ranking.from_scores(zip(head.doc_ids, scores.values, strict=True), config.name)
+    """What was scored in the order of its scores, blended with the order it came in where the tier says so."""
+    values = completed(_until(config), head, scores.values)
+    if len(values) != len(head):
+        raise StageError(config.name, f"it gave {len(values)} scores for {len(head)} candidates, expected one each")
+    ranked = Ranking.from_scores(zip(head.doc_ids, values, strict=True), config.name)
     order = ranked if config.blend is None else blended(config.name, config.blend, head, ranked)
-    return order.with_model_scores({c.doc_id: c.score for c in ranked})
+    return order.of(head.doc_ids[: len(scores.values)]).with_model_scores({c.doc_id: c.score for c in ranked})
+
+
+def _until(config: TierConfig) -> Until | None:
+    return config.until if isinstance(config, PointwiseTier) else None
 
 
 def _depth(configured: int, corpus: Corpus) -> int:

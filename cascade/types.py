@@ -84,6 +84,12 @@ class Ranking:
         """The first `count` candidates, or all when there are fewer."""
         return Ranking(self.candidates[:count])
 
+    def of(self, doc_ids: Iterable[str]) -> Ranking:
+        """Only the candidates of `doc_ids`, in the order they have here, renumbered."""
+        wanted = set(doc_ids)
+        kept = (c for c in self.candidates if c.doc_id in wanted)
+        return Ranking(tuple(replace(c, rank=r) for r, c in enumerate(kept, start=1)))
+
     def followed_by(self, rest: Iterable[Candidate]) -> Ranking:
         """This ranking with `rest` below it in the order given, renumbered; each keeps its score and `scored_by`."""
         start = len(self.candidates) + 1

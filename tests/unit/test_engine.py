@@ -326,3 +326,78 @@ async def test_the_text_of_rankings_that_nobody_sees_is_not_fetched() -> None:
     over = corpus(Fixed("abc"), Fixed("fbc"), store=store)
     answer = await made.rank(Query("q"), over, top_k=1, budget=Budget(), tier_seconds=0.0, with_documents=True)
     assert store.fetched == list(answer.documents) == answer.ranking.doc_ids == ["b"]
+
+
+class Known:
+    """Gives each document a score that it was made with, slowly from the third call on."""
+
+    def __init__(self, scores: Mapping[str, float], slow_from: int = 99) -> None:
+        self.scores = scores
+        self.calls: list[list[str]] = []
+        self.slow_from = slow_from
+
+    async def score(self, query: Query, candidates: Sequence[Candidate], *, budget: Budget) -> Scores:
+        self.calls.append([c.doc_id for c in candidates])
+        if len(self.calls) >= self.slow_from:
+            await asyncio.Event().wait()
+        return Scores(tuple(self.scores[c.doc_id] for c in candidates), Usage(tokens=len(candidates)))
+
+    def estimate_cost(self, query: Query, candidates: Sequence[Candidate]) -> float:
+        return 0.03 * len(candidates)
+
+
+class Fetching:
+    """Has a text for whatever is asked."""
+
+    async def fetch(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
+        return {d: Document(d, d) for d in doc_ids}
+
+
+LETTERS = "abcdefghijklmnopqrst"
+ADAPTIVE = """
+retrieve: [{kind: bm25}]
+tiers:
+  - {kind: cross_encoder, depth: 18, until: {stable_top: 2, confidence: 0.9, first: 6, step: 4}%s}
+"""
+
+
+def adaptive(known: Known, more: str = "") -> Cascade:
+    return cascade(ADAPTIVE % more, known)
+
+
+@pytest.mark.parametrize("more", ["", ", blend: {method: z_score, weight: 0.6}"])
+async def test_a_tier_stops_early_when_nothing_more_could_change_and_is_not_degraded(more: str) -> None:
+    scores = {d: -float(ord(d)) for d in LETTERS} | {"a": -99.5}
+    known = Known(scores)
+    answer = await rank(adaptive(known, more), Corpus({"bm25": Fixed(LETTERS)}, Fetching(), size=20))
+    read = "".join(d for call in known.calls for d in call)
+    assert len(read) in (6, 10)
+    assert LETTERS.startswith(read)
+    assert "".join(answer.ranking.doc_ids) == "bcadefghij"
+    tier = answer.trace[-1]
+    assert (tier.status, tier.candidates_in, tier.scored, tier.tokens) == (
+        StageStatus.COMPLETED,
+        18,
+        len(read),
+        len(read),
+    )
+    assert not answer.degraded
+    assert len(answer.stages["cross_encoder"]) == len(read)
+
+
+async def test_a_tier_that_runs_out_of_time_between_chunks_keeps_what_it_scored_and_says_so() -> None:
+    known = Known({d: float(ord(d)) for d in LETTERS}, slow_from=3)
+    over = Corpus({"bm25": Fixed(LETTERS)}, Fetching(), size=20)
+    answer = await rank(adaptive(known), over, tier_seconds=0.25)
+    assert answer.ranking.doc_ids[:4] == ["j", "i", "h", "g"]
+    tier = answer.trace[-1]
+    assert (tier.status, tier.reason, tier.scored, tier.tokens) == (StageStatus.TIMED_OUT, Reason.OVERRAN, 10, 10)
+    assert "10 of 18 candidates" in tier.detail
+
+
+async def test_a_tier_that_may_stop_early_is_tried_when_its_first_chunk_fits() -> None:
+    over = Corpus({"bm25": Fixed(LETTERS)}, Fetching(), size=20)
+    answer = await rank(adaptive(Known(dict.fromkeys(LETTERS, 1.0))), over, tier_seconds=0.1)
+    assert answer.trace[-1].reason is Reason.TOO_COSTLY
+    answer = await rank(adaptive(Known(dict.fromkeys(LETTERS, 1.0))), over, tier_seconds=0.3)
+    assert answer.trace[-1].scored > 0
