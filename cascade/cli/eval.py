@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Candidates(StrEnum):
     """What a query is asked about."""
 
-    index = "index"
-    judged = "judged"
+    INDEX = "index"
+    JUDGED = "judged"
 
 
 def eval_command(
@@ -46,7 +46,7 @@ def eval_command(
     run_depth: Annotated[int, typer.Option(min=1, help="How many documents of the run.")] = 100,
     candidates: Annotated[
         Candidates, typer.Option(help="What a query is asked about: an index, or the documents judged for it.")
-    ] = Candidates.index,
+    ] = Candidates.INDEX,
     tenant: Tenant = "default",
     target: Annotated[
         str | None, typer.Option(help="HOST:PORT of a server; without it, one is started in this process.")
@@ -87,7 +87,7 @@ def eval_command(
         )
     if is_file and cascades is not None:
         raise typer.BadParameter("name a cascade of --cascades, or give a cascade file, not both")
-    if run is not None and candidates is not Candidates.index:
+    if run is not None and candidates is not Candidates.INDEX:
         raise typer.BadParameter("--run says what a query is asked about; leave out --candidates")
     judged = _read(collection, split, run, run_depth, candidates, limit_queries, seed)
     setup = Setup(
@@ -134,7 +134,7 @@ def _read(
         given = own.read_run(run, run_depth)
         documents = {doc_id for doc_ids in given.by_query.values() for doc_id in doc_ids}
         judged = own.with_run(collections.read(reference, split, lambda _: documents), given)
-    elif candidates is Candidates.judged:
+    elif candidates is Candidates.JUDGED:
         judged = own.with_judged(collections.read(reference, split, own.judged_documents), seed)
     else:
         judged = collections.read(reference, split)

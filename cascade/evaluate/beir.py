@@ -28,7 +28,7 @@ def read(folder: Path, split: str, needed: Needed | None = None) -> Collection:
     return assemble(
         folder.resolve().name,
         split,
-        _documents(folder / CORPUS),
+        lambda _: _documents(folder / CORPUS),
         texts,
         judged,
         needed=needed,

@@ -15,6 +15,9 @@ from cascade.types import Document
 Needed = Callable[[Qrels], Set[str]]
 """Which documents are needed of a collection with these judgments."""
 
+Documents = Callable[[Set[str] | None], Iterable[Document]]
+"""Reads documents: those of the ids given, or all; it may give more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
@@ -74,10 +77,11 @@ class Collection:
 
 
 def read(reference: str | Path, split: str, needed: Needed | None = None) -> Collection:
-    """The collection that `reference` names: a BEIR folder, an ir_datasets id, or `hub:` and the id of a data set.
+    """The collection that `reference` names: a BEIR folder, an id of ir_datasets, or `hub:` and an id of the hub.
 
-    `ir:` before an ir_datasets id is needed only where a folder has the same name. With `needed`, documents that are
-    not needed may be left out. Raises NotFoundError for a split that is not there, InvalidInputError for the rest.
+    A name that is no folder's is an id of ir_datasets, and so is whatever follows `ir:`. With `needed`, documents that
+    are not needed are left out. Raises NotFoundError for a split that is not there, InvalidInputError for the rest, and
+    OSError for what cannot be fetched.
     """
     name = str(reference)
     if name.startswith("hub:"):
@@ -88,6 +92,10 @@ def read(reference: str | Path, split: str, needed: Needed | None = None) -> Col
         from cascade.evaluate import beir
 
         return beir.read(Path(name).expanduser(), split, needed)
+    if name == "reading":
+        from cascade.evaluate import reading
+
+        return reading.read()
     from cascade.evaluate import catalogue
 
     return catalogue.read(name.removeprefix("ir:"), split, needed)
@@ -96,7 +104,7 @@ def read(reference: str | Path, split: str, needed: Needed | None = None) -> Col
 def assemble(
     name: str,
     split: str,
-    documents: Iterable[Document],
+    documents: Documents,
     queries: Mapping[str, str],
     judged: Qrels,
     *,
@@ -115,7 +123,7 @@ def assemble(
         if query_id not in queries:
             raise invalid(source, f"query {query_id!r} is judged but has no text")
     wanted = None if needed is None else needed(qrels)
-    given = [d for d in documents if wanted is None or d.doc_id in wanted]
+    given = [d for d in documents(wanted) if wanted is None or d.doc_id in wanted]
     kept = tuple(d for d in given if d.title or d.text.strip())
     if not kept:
         raise invalid(source, "no documents, expected at least one with a title or a text")

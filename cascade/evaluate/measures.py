@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 MEASURES = ("nDCG@10", "R@100", "P@10", "RR@10", "AP")
 """Taken of every stage; the first is the one that stages are compared by."""
 
+_NAMES = {"right": "P@1"}
+"""What ir_measures calls a measure that has a plainer name: the share of queries whose first document is relevant."""
+
 Run = Mapping[str, Sequence[str]]
 """What one stage ranked: doc_ids by query id, best first."""
 
@@ -26,7 +29,7 @@ def score(run: Run, qrels: Qrels, measures: Sequence[str] = MEASURES) -> dict[st
 
     row = {query_id: place for place, query_id in enumerate(qrels)}
     values = {name: np.zeros(len(row)) for name in measures}
-    names = {ir_measures.parse_measure(name): name for name in measures}
+    names = {ir_measures.parse_measure(_NAMES.get(name, name)): name for name in measures}
     # Rank is the truth and trec_eval sorts by score, so the score given to it is the negative rank.
     scores = {q: {doc_id: -float(rank) for rank, doc_id in enumerate(run.get(q, ()))} for q in qrels}
     ranked = {q: by_doc for q, by_doc in scores.items() if by_doc}

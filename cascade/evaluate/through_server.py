@@ -106,7 +106,7 @@ async def observe(
         _check_candidates(collection.candidates, info.limits)
         deepest = collection.candidates.most  # over documents that came with the query, no stage leaves any out
     top_k = min(deepest, info.limits.max_top_k)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if top_k < deepest:
         notes = (f"the server returns at most {top_k} results: ranks below that, to {deepest}, are not measured",)
     observations = await _ask_all(client, collection, setup, top_k, answered)
