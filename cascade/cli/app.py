@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cascade.cli import check, eval, index, info, quickstart, rank, serve, train
+from cascade.cli import check, eval, index, info, quickstart, rank, serve, standing, train
 from cascade.cli.failure import Reporting
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.add_typer(index.app, name="index")
 app.command("check")(check.run)
 app.command("info")(info.run)
 app.command("eval")(eval.eval_command)
+app.command("standing")(standing.run)
 app.add_typer(train.app, name="train")
 
 

@@ -1,0 +1,1 @@
+"""The standing evaluation of the embedded weights: which collections, which cascades, and the tables made of them."""
