@@ -28,6 +28,28 @@ def tiny_cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+_BERT_WORDS = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] what is made of the about some facts and more "
+    "tea rain iron wheat glass salt wool coal silk corn lead milk"
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a BERT of two narrow layers with random weights, whose tokens are whole words."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny-bert")
+    vocabulary = _BERT_WORDS.split()
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=len(vocabulary), **shape)).save_pretrained(folder)
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    return folder
+
+
 _TEXTS = [
     "Which passage answers the query? Passage: Query: Question: what is the capital of france",
     "Paris is the capital and largest city of France.",

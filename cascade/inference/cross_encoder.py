@@ -13,29 +13,42 @@ import structlog
 from cascade.errors import ModelLoadError
 from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.batches import by_token_budget
-from cascade.inference.device import hide_loading_bars, pick_device
+from cascade.inference.device import hide_loading_bars, pick_device, pick_dtype
 from cascade.inference.model import ServedModel
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
+from cascade.inference.truncation import shares
 from cascade.weights import resolve_model
 
 if TYPE_CHECKING:
+    import torch
     from sentence_transformers import CrossEncoder
 
 log = structlog.get_logger()
 
 
 class CrossEncoderModel(ServedModel):
-    """Any sentence-transformers CrossEncoder with one output."""
+    """A pair encoder, or any sentence-transformers CrossEncoder with one output.
+
+    Where the device multiplies bfloat16 in hardware, a pair encoder's matrices are multiplied in it, which takes half
+    the time. Other models stay in float32: their last layer's scores would be rounded, and many would tie.
+    """
 
     kind = "cross_encoder"
     _model: CrossEncoder
+    _dtype: torch.dtype
+    _special_tokens: int
     _most_tokens: int
 
     def _load(self) -> None:
-        from sentence_transformers import CrossEncoder
+        import torch
+
+        from cascade.inference.pair_encoder import PairEncoder, load_cross_encoder, special_tokens
 
         hide_loading_bars()
-        self._model = CrossEncoder(resolve_model(self.reference), device=pick_device(self.device))
+        device = pick_device(self.device)
+        self._model = load_cross_encoder(resolve_model(self.reference), device=device)
+        self._dtype = pick_dtype(device) if isinstance(self._model[0], PairEncoder) else torch.float32
+        self._special_tokens = special_tokens(self._model)
         # Of the two limits a model may declare, its tokenizer's is often missing and its positions' a little too large.
         limits = self._model.max_seq_length, getattr(self._model.config, "max_position_embeddings", None)
         self._most_tokens = min(limit for limit in (*limits, sys.maxsize) if limit)
@@ -68,36 +81,24 @@ class CrossEncoderModel(ServedModel):
 
         Raises AbandonedError when `stop` says so between two batches.
         """
+        import torch
+
         max_length = min(max_length, self._most_tokens)
         self._model.max_seq_length = max_length
         tokenizer: Any = self._model.tokenizer
         words = tokenizer([query, *passages], add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
-        room = max_length - tokenizer.num_special_tokens_to_add(pair=True)
-        asked = len(words[0])
-        seen = [(_kept(asked, len(w), room), len(w)) for w in words[1:]]
-        lengths = [max_length - room + min(asked + kept, room) for kept, _ in seen]
+        room = max_length - self._special_tokens
+        kept = [shares(len(words[0]), len(passage), room) for passage in words[1:]]
+        seen = [(read, len(passage)) for (_, read), passage in zip(kept, words[1:], strict=True)]
+        lengths = [asked + read + self._special_tokens for asked, read in kept]
         scores = np.empty(len(passages), dtype=np.float64)
+        reduced = self._dtype is not torch.float32
         for batch in by_token_budget(lengths, max_batch_tokens):
             if stop():
                 raise AbandonedError
             start = time.perf_counter()
-            scores[batch] = self._model.predict(
-                [(query, passages[i]) for i in batch], batch_size=len(batch), show_progress_bar=False
-            )
+            pairs = [(query, passages[i]) for i in batch]
+            with torch.autocast(self._model.device.type, self._dtype, enabled=reduced):
+                scores[batch] = self._model.predict(pairs, batch_size=len(batch), show_progress_bar=False)
             self.observe_batch(len(batch), sum(lengths[i] for i in batch), time.perf_counter() - start)
         return Scored(tuple(float(s) for s in scores), sum(lengths), tuple(seen))
-
-
-def _kept(query: int, document: int, room: int) -> int:
-    """Tokens of the document that stay when the longer of the two is cut first, as the tokenizer does.
-
-    The tokenizer gives the odd token to the longer one, and to the document when both are equally long.
-    """
-    if query + document <= room:
-        return document
-    half = room // 2
-    if query <= half:
-        return room - query
-    if document <= half:
-        return document
-    return half if query > document else room - half

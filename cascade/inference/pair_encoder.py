@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import torch
+from sentence_transformers import CrossEncoder
 from sentence_transformers.base.modules import InputModule
+from sentence_transformers.util import fullname
 from torch import Tensor, nn
+
+from cascade.inference.truncation import shares
 
 _CLOSED = -1e4
 _START = -2.0  # of the gates: e^-2 of the weight across; closed, nDCG@10 is the bi-encoder's, open it falls by a third
@@ -26,7 +30,7 @@ class PairEncoder(InputModule):
     """
 
     config_file_name = "pair_encoder.json"
-    config_keys = ["scale", "max_seq_length"]
+    config_keys: ClassVar = ["scale", "max_seq_length"]
 
     def __init__(self, bert: nn.Module, tokenizer: Any, *, scale: float = 20.0, max_seq_length: int = 256) -> None:
         super().__init__()
@@ -44,7 +48,7 @@ class PairEncoder(InputModule):
         """Padded tensors [pairs, length] of (query, passage) pairs; the longer of the two is cut first."""
         # The trainer counts the tokens of single texts for its model card.
         inputs = [(one, "") if isinstance(one, str) else one for one in inputs]
-        ids = {text: encoded for text, encoded in self._encode([text for pair in inputs for text in pair])}
+        ids = self._encode([text for pair in inputs for text in pair])
         room = self.max_seq_length - self.special_tokens
         rows = []
         for query, passage in inputs:
@@ -84,20 +88,21 @@ class PairEncoder(InputModule):
         states = embeddings.LayerNorm(embeddings.word_embeddings(ids) + places)
         count, length = ids.shape
         heads = self.gate.shape[1]
-        closed = torch.where(segments[:, None, None, :] >= 0, 0.0, _CLOSED)
-        across = (segments[:, :, None] != segments[:, None, :])[:, None].float()
+        device = states.device.type
+        precise = states.dtype if not torch.is_autocast_enabled(device) else torch.get_autocast_dtype(device)
+        closed = torch.where(segments[:, None, None, :] >= 0, 0.0, _CLOSED).to(precise)
+        across = (segments[:, :, None] != segments[:, None, :])[:, None].to(precise)
+        gates = self.gate.to(precise)[:, None, :, None, None]
 
         def split(tensor: Tensor) -> Tensor:
             return tensor.view(count, length, heads, -1).transpose(1, 2)
 
-        for layer, gate in zip(self.bert.encoder.layer, self.gate, strict=True):
+        for layer, gate in zip(self.bert.encoder.layer, gates, strict=True):
             attention = layer.attention.self
             query, key, value = (split(part(states)) for part in (attention.query, attention.key, attention.value))
-            logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-            bias = closed + across * gate.view(1, heads, 1, 1)
-            weights = torch.softmax(logits + bias.to(logits.dtype), dim=-1).to(value.dtype)
-            read = (weights @ value).transpose(1, 2).reshape(count, length, -1)
-            states = layer.attention.output(read, states)
+            bias = torch.addcmul(closed, across, gate)
+            read = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+            states = layer.attention.output(read.transpose(1, 2).reshape(count, length, -1), states)
             states = layer.output(layer.intermediate(states), states)
         return states
 
@@ -106,10 +111,10 @@ class PairEncoder(InputModule):
         """How many a pair has beside those of its texts."""
         return 4
 
-    def _encode(self, texts: Sequence[str]) -> list[tuple[str, list[int]]]:
+    def _encode(self, texts: Sequence[str]) -> dict[str, list[int]]:
         unique = list(dict.fromkeys(texts))
         encoded = self.tokenizer(unique, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
-        return list(zip(unique, encoded, strict=True))
+        return dict(zip(unique, encoded, strict=True))
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
         """Writes weights, settings, the backbone's shape and the tokenizer into the folder."""
@@ -154,13 +159,19 @@ class PairEncoder(InputModule):
         return self
 
 
-def shares(query: int, passage: int, room: int) -> tuple[int, int]:
-    """How many tokens of each fit into `room`: the longer is cut first, and an odd one stays with the passage."""
-    if query + passage <= room:
-        return query, passage
-    half = room // 2
-    if query <= half:
-        return query, room - query
-    if passage <= room - half:
-        return room - passage, passage
-    return half, room - half
+def load_cross_encoder(folder: str, *, device: str = "cpu") -> CrossEncoder:
+    """The model in a folder, or under a hub id: a pair encoder, or whatever else sentence-transformers knows."""
+    modules = Path(folder) / "modules.json"
+    if modules.is_file() and json.loads(modules.read_text(encoding="utf-8"))[0]["type"] == fullname(PairEncoder):
+        # By name alone the library would ask for trust in the code of a folder, which brings none.
+        return CrossEncoder(modules=[PairEncoder.load(folder)], activation_fn=nn.Identity(), device=device)
+    return CrossEncoder(folder, device=device)
+
+
+def special_tokens(model: CrossEncoder) -> int:
+    """How many tokens a pair has beside those of its two texts."""
+    first = model[0]
+    if isinstance(first, PairEncoder):
+        return first.special_tokens
+    count: int = cast("Any", model.tokenizer).num_special_tokens_to_add(pair=True)
+    return count

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 _QUANTISED = ".int8"
 _SCALE = ".scale"
 _WHOLE = ".fp16"
+_LAYER = re.compile(r"\.layer\.(\d+)\.")
 
 
 def pack(trained: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -26,7 +28,7 @@ def pack(trained: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[str,
     for name, tensor in trained.items():
         start = base.get(name)
         change = tensor.float() if start is None else tensor.float() - start.float()
-        if not bool(change.any()):
+        if start is not None and not bool(change.any()):
             continue
         if start is None or change.ndim < 2:
             packed[name + _WHOLE] = change.half()
@@ -52,3 +54,38 @@ def unpack(packed: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[str
             continue
         restored[name] = restored[name] + change if name in restored else change
     return restored
+
+
+def nearest_layers(trained: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> list[int]:
+    """For each layer of `trained` the layer of `base` that it is nearest to, by the sum of squared differences.
+
+    Layers are told by `.layer.N.` in the names of their tensors. A student that was made of some of a model's layers
+    stays near those, however long it learned.
+    """
+
+    def distance(mine: int, other: int) -> float:
+        pairs = (
+            (tensor, base[_LAYER.sub(f".layer.{other}.", name)])
+            for name, tensor in trained.items()
+            if _number(name) == mine
+        )
+        return sum(float((tensor.float() - start.float()).pow(2).sum()) for tensor, start in pairs)
+
+    others = sorted({number for number in map(_number, base) if number is not None})
+    mine = sorted({number for number in map(_number, trained) if number is not None})
+    return [min(others, key=lambda other: distance(number, other)) for number in mine]
+
+
+def with_layers(base: Mapping[str, Tensor], layers: Sequence[int]) -> dict[str, Tensor]:
+    """The tensors of `base` with these of its layers, in this order, numbered from 0."""
+    chosen = {name: tensor for name, tensor in base.items() if _number(name) is None}
+    for number, layer in enumerate(layers):
+        for name, tensor in base.items():
+            if _number(name) == layer:
+                chosen[_LAYER.sub(f".layer.{number}.", name)] = tensor
+    return chosen
+
+
+def _number(name: str) -> int | None:
+    found = _LAYER.search(name)
+    return int(found[1]) if found else None

@@ -11,13 +11,12 @@ import numpy as np
 
 from cascade.errors import ModelLoadError
 from cascade.inference.batcher import AbandonedError, Stop
-from cascade.inference.device import hide_loading_bars, pick_device
+from cascade.inference.device import hide_loading_bars, pick_device, pick_dtype
 from cascade.inference.model import ServedModel
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
 from cascade.rerank.listwise.blocks import Vectors, merge, split_into_blocks
 from cascade.rerank.listwise.checkpoint import JointSettings, load_network
 from cascade.rerank.listwise.control import cut
-from cascade.rerank.listwise.dtype import pick_dtype
 from cascade.rerank.listwise.prompt import Block, JointPrompt, load_prompt
 from cascade.weights import resolve_model
 

@@ -13,10 +13,9 @@ from cascade.errors import ModelLoadError
 from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.batches import consecutive
 from cascade.inference.cost import CostEstimate
-from cascade.inference.device import hide_loading_bars, pick_device
+from cascade.inference.device import hide_loading_bars, pick_device, pick_dtype
 from cascade.inference.model import ModelStatus, ServedModel
 from cascade.rerank.listwise.chat import Chat
-from cascade.rerank.listwise.dtype import pick_dtype
 from cascade.weights import resolve_model
 
 if TYPE_CHECKING:
@@ -111,8 +110,8 @@ class LanguageModel(ServedModel):
             together = [prompts[i] for i in part]
             ends = np.cumsum([len(ids) for ids in together]) - 1
             with torch.inference_mode():
-                logits = self._logits(self._hidden(together)[torch.from_numpy(ends)])
-            rows.extend(logits[:, wanted].cpu().numpy())
+                logits = self._logits(self._hidden(together)[torch.from_numpy(ends)], wanted)
+            rows.extend(logits.cpu().numpy())
             self.observe_batch(len(part), sum(map(len, together)), time.perf_counter() - start)
         return np.stack(rows) if rows else np.empty((0, len(token_ids)), dtype=np.float32)
 
@@ -184,12 +183,12 @@ class LanguageModel(ServedModel):
                 states = self._model.get_decoder()(
                     input_ids=torch.tensor([step], device=device), past_key_values=cache, use_cache=True
                 ).last_hidden_state
-                logits = self._logits(states[0, -1:])[0]
+                logits = self._logits(states[0, -1:], None if choices is None else torch.tensor(choices))[0]
             if generated:
                 self.step_cost.observe(1, time.perf_counter() - start)
             else:
                 self.observe_batch(1, len(step), time.perf_counter() - start)
-            picked = int(logits.argmax()) if choices is None else int(choices[int(logits[list(choices)].argmax())])
+            picked = int(logits.argmax()) if choices is None else int(choices[int(logits.argmax())])
             if picked in ends:
                 break
             generated.append(picked)
@@ -203,7 +202,16 @@ class LanguageModel(ServedModel):
 
         return packed_hidden(self._model.get_decoder(), sequences)
 
-    def _logits(self, states: torch.Tensor) -> torch.Tensor:
-        """float32 [rows, vocabulary]; a model's own soft cap on logits, where it has one, would not change an order."""
-        logits: torch.Tensor = self._model.get_output_embeddings()(states).float()
-        return logits
+    def _logits(self, states: torch.Tensor, wanted: torch.Tensor | None = None) -> torch.Tensor:
+        """float32 [rows, wanted or the vocabulary]; a model's own soft cap on logits would not change an order.
+
+        Those of `wanted` are computed in float32: bfloat16 rounds logits near 20 to eighths, and identifiers differ by
+        less.
+        """
+        head = self._model.get_output_embeddings()
+        if wanted is None:
+            whole: torch.Tensor = head(states).float()
+            return whole
+        chosen = wanted.to(head.weight.device)
+        logits: torch.Tensor = states.float() @ head.weight[chosen].float().T
+        return logits if getattr(head, "bias", None) is None else logits + head.bias[chosen].float()

@@ -11,11 +11,10 @@ import numpy as np
 from cascade.errors import ModelLoadError
 from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.batches import consecutive
-from cascade.inference.device import hide_loading_bars, pick_device
+from cascade.inference.device import hide_loading_bars, pick_device, pick_dtype
 from cascade.inference.model import ServedModel
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
 from cascade.rerank.listwise.control import ControlTokens, cut
-from cascade.rerank.listwise.dtype import pick_dtype
 from cascade.rerank.listwise.prompt import load_prompt
 from cascade.weights import resolve_model
 

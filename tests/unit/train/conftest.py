@@ -1,4 +1,4 @@
-"""A generated BEIR folder and a tiny random BERT, so that training runs in seconds."""
+"""A generated BEIR folder, so that training runs in seconds."""
 
 from __future__ import annotations
 
@@ -42,21 +42,4 @@ def beir_folder(tmp_path: Path) -> Path:
     _write(folder / "queries.jsonl", queries)
     _write(folder / "triples.train.jsonl", triples)
     (folder / "qrels" / "test.tsv").write_text("\n".join(qrels) + "\n", encoding="utf-8")
-    return folder
-
-
-@pytest.fixture
-def tiny_bert(tmp_path: Path) -> Path:
-    """A BERT of two narrow layers with random weights and a vocabulary of the words above."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    folder = tmp_path / "tiny-bert"
-    folder.mkdir()
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_WORDS, *_TOPICS]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
-    torch.manual_seed(0)
-    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(vocab_size=len(vocabulary), **shape)).save_pretrained(folder)
-    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
     return folder

@@ -1,4 +1,4 @@
-"""The embedded cross-encoder is small on disk, complete once materialised, and ranks."""
+"""The embedded cross-encoders are small on disk, complete once materialised, and rank."""
 
 from __future__ import annotations
 
@@ -7,47 +7,73 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from sentence_transformers import CrossEncoder
 
 from cascade.errors import ModelLoadError
+from cascade.inference.pair_encoder import PairEncoder, load_cross_encoder
 from cascade.weights import cross_encoder, resolve
+
+NAMES = ("cross-encoder", "cross-encoder-l3")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return resolve("embedded:cross-encoder", cache_root=tmp_path_factory.mktemp("cache"))
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
 
 
-def test_what_is_shipped_is_small() -> None:
-    assert sum(path.stat().st_size for path in cross_encoder.SHIPPED.iterdir()) < 12_000_000
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_shipped_is_small(name: str) -> None:
+    assert sum(path.stat().st_size for path in (cross_encoder.SHIPPED / name).iterdir()) < 12_000_000
 
 
-def test_the_model_loads_and_puts_the_answer_first(folder: Path) -> None:
-    model = CrossEncoder(str(folder), device="cpu")
+@pytest.mark.parametrize(("name", "layers"), list(zip(NAMES, (6, 3), strict=True)))
+def test_an_embedded_model_loads_and_puts_the_answer_first(cache: Path, name: str, layers: int) -> None:
+    model = load_cross_encoder(str(resolve(f"embedded:{name}", cache_root=cache)))
     query = "when was the eiffel tower built"
     passages = [
         "The Eiffel Tower was constructed from 1887 to 1889 for the World's Fair in Paris.",
         "The Eiffel Tower is repainted every seven years, which takes sixty tons of paint.",
         "A cross join returns every pair of rows of two tables.",
     ]
-    scores = model.predict([(query, passage) for passage in passages])
+    scores = model.predict([(query, passage) for passage in passages], show_progress_bar=False)
     assert list(scores) == sorted(scores, reverse=True)
-    assert model.max_seq_length == 128
-    assert isinstance(model.activation_fn, torch.nn.Identity)
+    assert len(model[0].bert.encoder.layer) == layers
 
 
-def test_packing_the_materialised_model_again_loses_nothing(folder: Path, tmp_path: Path) -> None:
-    base = resolve("embedded:all-minilm-l6-v2")
-    cross_encoder.ship(folder, base, tmp_path / "shipped")
-    (tmp_path / "again").mkdir()
-    cross_encoder.restore(base, tmp_path / "shipped", tmp_path / "again")
-    before = load_file(folder / "model.safetensors")
-    after = load_file(tmp_path / "again" / "model.safetensors")
+def test_a_trained_model_of_few_layers_comes_back_from_what_is_shipped(tiny_bert: Path, tmp_path: Path) -> None:
+    module = PairEncoder.graft(str(tiny_bert), layers=[1], max_seq_length=32)
+    torch.manual_seed(4)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += torch.randn_like(parameter) * 1e-3
+    trained, shipped, restored = tmp_path / "trained", tmp_path / "shipped", tmp_path / "restored"
+    _save(module, trained)
+    size = cross_encoder.ship(trained, tiny_bert, shipped)
+    restored.mkdir()
+    cross_encoder.restore(tiny_bert, shipped, restored)
+
+    assert size < (trained / "model.safetensors").stat().st_size / 2
+    before, after = load_file(trained / "model.safetensors"), load_file(restored / "model.safetensors")
     assert before.keys() == after.keys()
-    assert max(float((before[name] - after[name]).abs().max()) for name in before) < 1e-4
+    assert max(float((before[name] - after[name]).abs().max()) for name in before) < 2e-3
+    pairs = [("what is tea", "facts about tea"), ("what is rain", "wool")]
+    models = [load_cross_encoder(str(folder)) for folder in (trained, restored)]
+    one, two = (model.predict(pairs, show_progress_bar=False) for model in models)
+    assert two == pytest.approx(one, abs=0.05)
+
+
+def test_another_kind_of_cross_encoder_is_not_packed(tiny_cross_encoder: Path, tiny_bert: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadError, match="expected the folder of a trained pair encoder"):
+        cross_encoder.ship(tiny_cross_encoder, tiny_bert, tmp_path)
 
 
 def test_missing_shipped_files_tell_to_reinstall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cross_encoder, "SHIPPED", tmp_path)
     with pytest.raises(ModelLoadError, match=r"no difference\.safetensors .* reinstall"):
         cross_encoder.materialise(tmp_path / "cache")
+
+
+def _save(module: PairEncoder, folder: Path) -> None:
+    from sentence_transformers import CrossEncoder
+
+    model = CrossEncoder(modules=[module], activation_fn=torch.nn.Identity(), device="cpu")
+    model.save_pretrained(str(folder), create_model_card=False)

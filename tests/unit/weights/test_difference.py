@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade.weights.difference import pack, unpack
+from cascade.weights.difference import nearest_layers, pack, unpack, with_layers
 
 
 def _matrix(seed: int, rows: int, columns: int, spread: float) -> torch.Tensor:
@@ -55,3 +55,11 @@ def test_a_matrix_takes_a_byte_a_weight() -> None:
     packed = pack({"layer": _matrix(5, 64, 64, 1.0)}, {"layer": torch.zeros(64, 64)})
     size = sum(tensor.numel() * tensor.element_size() for tensor in packed.values())
     assert size == 64 * 64 + 64 * 4
+
+
+def test_a_students_layers_are_told_by_what_they_are_near_to() -> None:
+    base = {f"encoder.layer.{n}.weight": _matrix(n, 4, 4, 1.0) for n in range(12)} | {"word.weight": torch.zeros(2, 2)}
+    student = with_layers(base, [11, 2])
+    assert set(student) == {"encoder.layer.0.weight", "encoder.layer.1.weight", "word.weight"}
+    learned = {name: tensor + 0.01 for name, tensor in student.items()}
+    assert nearest_layers(learned, base) == [11, 2]
