@@ -18,6 +18,7 @@ from cascade.config import (
     LateInteractionConfig,
     LikelihoodConfig,
     LogitsConfig,
+    PermutationConfig,
     SetwiseConfig,
     TierConfig,
     TournamentConfig,
@@ -36,6 +37,7 @@ from cascade.rerank.cross_encoder import CrossEncoderReranker
 from cascade.rerank.identity import IdentityReranker
 from cascade.rerank.late_interaction import LateInteractionReranker
 from cascade.rerank.listwise.endpoint import Endpoint
+from cascade.rerank.listwise.endpoint_order_reader import EndpointOrderReader
 from cascade.rerank.listwise.endpoint_reader import EndpointReader
 from cascade.rerank.listwise.joint import JointReranker
 from cascade.rerank.listwise.joint_model import JointModel
@@ -45,6 +47,8 @@ from cascade.rerank.listwise.likelihood_model import LikelihoodModel
 from cascade.rerank.listwise.list_prompt import ListPrompt
 from cascade.rerank.listwise.list_reader import ListReader
 from cascade.rerank.listwise.logits import LogitsReranker
+from cascade.rerank.listwise.order_reader import OrderReader
+from cascade.rerank.listwise.permutation import PermutationReranker
 from cascade.rerank.listwise.setwise import SetwiseReranker
 from cascade.rerank.listwise.task import Reader
 from cascade.rerank.listwise.tournament import TournamentReranker
@@ -233,6 +237,14 @@ def _reranker(config: TierConfig, models: Models) -> Reranker:
                 stride=config.stride,
                 max_doc_tokens=config.max_doc_tokens,
             )
+        case PermutationConfig():
+            return PermutationReranker(
+                config.name,
+                _order_reader(config, models),
+                window=config.window,
+                stride=config.stride,
+                max_doc_tokens=config.max_doc_tokens,
+            )
         case SetwiseConfig():
             return SetwiseReranker(
                 config.name,
@@ -261,3 +273,13 @@ def _reader(config: LogitsConfig | SetwiseConfig | TournamentConfig, models: Mod
     if config.endpoint is not None:
         return EndpointReader(models.endpoint(config.endpoint), config.kind, prompt, most=most)
     return ListReader(models.get(LanguageModel, config.model), config.kind, prompt, most=most)
+
+
+def _order_reader(config: PermutationConfig, models: Models) -> Reader:
+    """Whom a tier asks to write orders."""
+    prompt = ListPrompt(f"{config.kind}-v1", [str(number) for number in range(1, config.window + 1)])
+    if config.endpoint is not None:
+        endpoint = models.endpoint(config.endpoint)
+        return EndpointOrderReader(endpoint, config.kind, prompt, concurrency=config.concurrency)
+    model = models.get(LanguageModel, config.model)
+    return OrderReader(model, config.kind, prompt, most=config.window, constrained=config.constrained)

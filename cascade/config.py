@@ -126,7 +126,7 @@ class Platt(_Strict):
     """Probability of relevance 1 / (1 + exp(-(a * score + b))) (Platt, 1999)."""
 
     method: Literal["platt"]
-    a: float
+    a: Positive
     b: float
     evidence: Evidence = Field(default_factory=dict, exclude=True)
 
@@ -235,12 +235,17 @@ class LogitsConfig(_PromptedTier):
 
 
 class PermutationConfig(_PromptedTier):
-    """The order is generated, in sliding windows from the back (RankGPT, Sun et al., 2023)."""
+    """The order is generated, in sliding windows from the back (RankGPT, Sun et al., 2023).
+
+    `constrained` lets a local model write nothing but an order; an endpoint is asked about at most `concurrency`
+    windows of a request at once.
+    """
 
     kind: Literal["permutation"]
     window: int = Field(20, ge=2)
     stride: int = Field(10, ge=1)
     concurrency: int = Field(2, ge=1, le=64)
+    constrained: bool = True
 
 
 class SetwiseConfig(_PromptedTier):
@@ -336,6 +341,12 @@ class CascadeConfig(_Strict):
     def stage_names(self) -> tuple[str, ...]:
         """Every stage's name, in the order they run."""
         return (*(r.name for r in self.retrieve), self.fuse.name, *(t.name for t in self.tiers))
+
+    @property
+    def calibrated(self) -> str:
+        """The last tier whose scores are mapped to probabilities, empty without one."""
+        tiers = (t.name for t in reversed(self.tiers) if isinstance(t, PointwiseTier) and t.calibration is not None)
+        return next(tiers, "")
 
     @property
     def config_hash(self) -> str:

@@ -29,6 +29,8 @@ log = structlog.get_logger()
 TOP_LOGPROBS = 20
 """The most alternatives that OpenAI's API tells of a token."""
 
+_ALTERNATIVES = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+
 # What templates of common models mark turns with: the server's tokenizer, which would know its own, is not at hand.
 _MARKS = re.compile(
     r"<(?=[|｜])|<(?=/?(?:s|bos|eos|pad|unk|mask|start_of_turn|end_of_turn|think|<?SYS>?)>)|\[(?=/?INST\])",
@@ -49,11 +51,16 @@ def piece(text: str, most: int | None = None) -> tuple[str, int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What the model wrote, the tokens read and written, and the seconds waited for a free place."""
+    """What the model wrote, the tokens read and written, and the seconds waited for a free place.
+
+    `alternatives` holds for each token written its text and the likeliest tokens in its place with their natural-log
+    probabilities; nothing where they were not asked for or the endpoint does not tell them.
+    """
 
     text: str
     tokens: int
     waited: float
+    alternatives: tuple[tuple[str, Mapping[str, float]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,29 +141,29 @@ class Endpoint:
         """Close its connections."""
         await self._client.aclose()
 
-    async def complete(self, prompt: str, *, max_tokens: int, budget: Budget) -> Completion:
+    async def complete(
+        self, prompt: str, *, max_tokens: int, budget: Budget, with_alternatives: bool = False
+    ) -> Completion:
         """What the model writes after the user's turn `prompt`, the likeliest token each time.
 
         Raises TimeoutError when the budget or the endpoint's own timeout ran out, OverloadedError when there is no
         room, ModelLoadError when the endpoint refuses us, StageError for any other failure.
         """
-        answer, waited = await self._ask(prompt, {"max_tokens": max_tokens}, budget)
+        more = _ALTERNATIVES if with_alternatives else {}
+        answer, waited = await self._ask(prompt, {"max_tokens": max_tokens, **more}, budget)
         try:
             text = answer["choices"][0]["message"]["content"] or ""
         except (KeyError, IndexError, TypeError) as error:
             raise self._misread("a message") from error
-        return Completion(str(text), _tokens(answer), waited)
+        return Completion(str(text), _tokens(answer), waited, _alternatives(answer) if with_alternatives else ())
 
     async def first_token(self, prompt: str, *, budget: Budget) -> FirstToken:
         """The likeliest first tokens of an answer to the user's turn `prompt`. Raises as `complete` does."""
-        more = {"max_tokens": 1, "logprobs": True, "top_logprobs": TOP_LOGPROBS}
-        answer, waited = await self._ask(prompt, more, budget)
-        try:
-            listed = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-            found = {str(one["token"]): float(one["logprob"]) for one in listed}
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise self._misread("log-probabilities of its first token (logprobs, top_logprobs)") from error
-        return FirstToken(found, _tokens(answer), waited)
+        answer, waited = await self._ask(prompt, {"max_tokens": 1, **_ALTERNATIVES}, budget)
+        found = _alternatives(answer)
+        if not found:
+            raise self._misread("log-probabilities of its first token (logprobs, top_logprobs)")
+        return FirstToken(found[0][1], _tokens(answer), waited)
 
     async def _ask(self, prompt: str, more: Mapping[str, Any], budget: Budget) -> tuple[dict[str, Any], float]:
         body = {"model": self._model, "messages": [{"role": "user", "content": prompt}], "temperature": 0, **more}
@@ -177,3 +184,15 @@ def _tokens(answer: Mapping[str, Any]) -> int:
     usage = answer.get("usage")
     total = usage.get("total_tokens") if isinstance(usage, dict) else None
     return total if isinstance(total, int) and total > 0 else 0
+
+
+def _alternatives(answer: Mapping[str, Any]) -> tuple[tuple[str, Mapping[str, float]], ...]:
+    """Of each token written, as far as the endpoint tells them."""
+    try:
+        written = answer["choices"][0]["logprobs"]["content"]
+        return tuple(
+            (str(token["token"]), {str(one["token"]): float(one["logprob"]) for one in token["top_logprobs"]})
+            for token in written
+        )
+    except (KeyError, IndexError, TypeError, ValueError):
+        return ()

@@ -18,7 +18,7 @@ from cascade.rerank.listwise.task import Ranked, Task
 _MAX_QUERY_TOKENS = 512
 _WAY_BACK = 0.01
 """Seconds from the endpoint's answer to ours, within which no call may end."""
-_AROUND = " \t\n[](){}.:*\"'Ġ▁"
+AROUND = " \t\n[](){}.:*\"'Ġ▁"
 
 
 class EndpointReader:
@@ -120,7 +120,7 @@ def read_answer(told: Mapping[str, float], count: int) -> tuple[list[float], int
     """
     found: dict[str, float] = {}
     for token, value in told.items():
-        letter = token.strip(_AROUND)
+        letter = token.strip(AROUND)
         if math.isfinite(value):
             found[letter] = max(value, found.get(letter, -math.inf))
     wanted = [found.get(letter) for letter in LETTERS[:count]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
@@ -16,6 +16,7 @@ _ABOVE = r"\s?(?:>|&gt;|≻|›|→|=){1,3}\s?"
 _CHAIN = re.compile(rf"{_ITEM}(?:{_ABOVE}{_ITEM})+", re.IGNORECASE)
 _BRACKETED = re.compile(r"\[\s?\d+(?:\s?,\s?\d+)*\s?\]")
 _LISTED = re.compile(rf"^[ \t]?(\d+)[.):][ \t]({_ITEM})", re.IGNORECASE | re.MULTILINE)
+_REFERENCE = re.compile(r"\[\s?(\d+)\s?\]")
 _WHOLE_NUMBER = re.compile(r"(?<![\d.])\d+(?!\d|\.\d)")
 
 
@@ -43,9 +44,12 @@ class Order:
     positions: tuple[int, ...]
     repairs: Repairs = Repairs()
 
-    def of(self, items: Sequence[str]) -> list[str]:
-        """`items` in this order."""
-        return [items[position] for position in self.positions]
+    def scores(self) -> list[float]:
+        """For each position a number of its own, the higher the better."""
+        found = [0.0] * len(self.positions)
+        for place, position in enumerate(self.positions):
+            found[position] = float(len(self.positions) - place)
+        return found
 
 
 def parse(text: str, count: int) -> Order:
@@ -74,6 +78,11 @@ def repair(named: Iterable[int], count: int) -> Order:
 def write(positions: Iterable[int]) -> str:
     """The form that prompts ask for: `[2] > [1] > [3]`."""
     return " > ".join(f"[{position + 1}]" for position in positions)
+
+
+def unmistakable(text: str) -> str:
+    """A document's text in which no number stands in brackets, as our identifiers do: `[3]` becomes `(3)`."""
+    return _REFERENCE.sub(r"(\1)", text)
 
 
 def numbers(text: str) -> list[int]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.rerank.listwise.order import Order, Repairs, numbers, parse, repair, write
+from cascade.rerank.listwise.order import Order, Repairs, numbers, parse, repair, unmistakable, write
 
 counts = st.integers(0, 30)
 permutations = counts.flatmap(lambda count: st.permutations(range(count)))
@@ -86,8 +86,12 @@ def test_a_long_output_without_end_is_read_in_time_linear_in_its_length(piece: s
     assert sorted(parse(piece * 20_000 + "[2] > [1]", 2).positions) == [0, 1]
 
 
-def test_an_order_puts_items_in_their_place() -> None:
-    assert Order((2, 0, 1)).of(["a", "b", "c"]) == ["c", "a", "b"]
+def test_an_order_scores_each_position_by_its_place() -> None:
+    assert Order((2, 0, 1)).scores() == [2.0, 1.0, 3.0]
+
+
+def test_a_document_cannot_pretend_to_be_an_identifier() -> None:
+    assert unmistakable("as shown in [1], [ 12 ] and [a]") == "as shown in (1), (12) and [a]"
 
 
 def test_repairs_add_up_by_their_sort() -> None:
