@@ -3,12 +3,19 @@
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
+from cascade.config import parse
+from cascade.evaluate import collection as collections
 from cascade.evaluate.reading import read
+from cascade.evaluate.serving import serving
+from cascade.evaluate.through_server import Setup, evaluate
 from cascade.index.tokens import tokenize, tokenize_query
+from cascade_server.settings import Settings
 
 TRIPLES = [
     json.loads(line)
@@ -93,3 +100,20 @@ def test_a_tie_is_wrong_whether_it_falls_to_the_first_id_or_to_the_first_documen
         assert given == tuple(sorted(given))
         assert [texts[doc_id] for doc_id in given] == [triple["near_miss"], triple["answer"]]
         assert [collection.qrels[triple["id"]][doc_id] for doc_id in given] == [0, 1]
+
+
+async def test_words_alone_read_nothing_and_a_tie_counts_as_wrong(tmp_path: Path) -> None:
+    settings = Settings(host="127.0.0.1", port=0, metrics_port=None, data_dir=tmp_path)
+    words = parse("{retrieve: [{kind: bm25, depth: 2}], fuse: {kind: rrf, depth: 2}, tiers: []}", "test")
+    asked = collections.read("reading", "test").sample(10, seed=0)
+    swapped = {q: {doc_id: 1 - grade for doc_id, grade in grades.items()} for q, grades in asked.qrels.items()}
+    async with serving(settings, "default", only={"words": words}) as served:
+
+        async def right(**changes: object) -> list[float]:
+            collection = replace(asked, **changes)  # type: ignore[arg-type]  # fields of a collection
+            report, _ = await evaluate(served.client, collection, Setup("words", ""), answered=lambda: None)
+            return [stage.measures["right"].mean for stage in report.stages]
+
+        assert await right() == [0.0, 0.0]
+        assert await right(qrels=swapped) == [1.0, 1.0]
+        assert await right(queries=dict.fromkeys(asked.queries, "zzz")) == [0.0, 0.0]
