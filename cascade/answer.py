@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from cascade import trace
 from cascade.stages import Corpus
-from cascade.trace import StageTrace
+from cascade.trace import StageStatus, StageTrace
 from cascade.types import Document, Ranking, Truncation
 
 
@@ -40,12 +40,21 @@ class Update:
     answer: Answer
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Only what `tier` found relevant with at least this `probability` is an answer, once that tier has completed."""
+
+    tier: str
+    probability: float
+
+
 class Progress:
     """The account of one request while it runs: only grows, and answers at any time with the best ranking so far."""
 
-    def __init__(self, corpus: Corpus, top_k: int) -> None:
+    def __init__(self, corpus: Corpus, top_k: int, floor: Floor | None = None) -> None:
         self._documents = corpus.documents
         self._top_k = top_k
+        self._floor = floor
         self._fetched: dict[str, Document] = {}
         self._stages: dict[str, Ranking] = {}
         self._trace: list[StageTrace] = []
@@ -67,11 +76,18 @@ class Progress:
 
     async def answer(self, *, with_documents: bool) -> Answer:
         """As things stand."""
-        head = self.ranking.head(self._top_k)
+        head = self._above_floor().head(self._top_k)
         if with_documents:
             await self._fetch(head)
         documents = {d: self._fetched[d] for d in head.doc_ids if d in self._fetched} if with_documents else {}
         return Answer(head, dict(self._stages), tuple(self._trace), tuple(self._truncations), documents)
+
+    def _above_floor(self) -> Ranking:
+        floor = self._floor
+        if floor is None or not any(t.stage == floor.tier and t.status is StageStatus.COMPLETED for t in self._trace):
+            return self.ranking  # where nothing was read, nothing was found irrelevant
+        likely = (c.doc_id for c in self.ranking if c.probability is not None and c.probability >= floor.probability)
+        return self.ranking.of(likely)
 
     async def _fetch(self, ranking: Ranking) -> None:
         missing = [d for d in ranking.doc_ids if d not in self._fetched]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
+T = TypeVar("T")
 Clock = Callable[[], float]
 
 
@@ -48,3 +51,9 @@ class Budget:
         if seconds is None:
             return self
         return Budget(min(self.deadline, self.clock() + seconds), self.clock)
+
+
+async def within(budget: Budget, work: Awaitable[T]) -> T:
+    """What `work` returns. Raises TimeoutError when the budget ends first; the work is cancelled then."""
+    async with asyncio.timeout(budget.timeout):
+        return await work

@@ -24,7 +24,7 @@ from cascade.config import (
     TournamentConfig,
     WeightedConfig,
 )
-from cascade.engine import Cascade, Tier
+from cascade.engine import Cascade
 from cascade.errors import ConfigError, InvalidInputError, Violation
 from cascade.fuse.rrf import RrfFuser
 from cascade.fuse.weighted import WeightedFuser
@@ -62,6 +62,7 @@ from cascade.retrieve import (
     SnapshotDocuments,
 )
 from cascade.stages import Corpus, Fuser, Reranker, Retriever
+from cascade.tier import Tier
 from cascade.types import Document
 
 M = TypeVar("M", bound=ServedModel)

@@ -4,47 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
 
-from cascade.adaptive import completed, score_until
-from cascade.answer import Answer, Progress, Update
-from cascade.blend import blended
-from cascade.budget import Budget
-from cascade.config import CascadeConfig, PointwiseTier, RetrieverConfig, TierConfig, Until
-from cascade.errors import StageError
+from cascade.answer import Answer, Floor, Progress, Update
+from cascade.budget import Budget, within
+from cascade.config import CascadeConfig, RetrieverConfig
+from cascade.errors import InvalidInputError, Violation
 from cascade.failure import cut_short, no_ranking, not_completed
 from cascade.plan import Decision, Run, Skip, decide
 from cascade.stages import (
     Corpus,
     Fuser,
-    Reranker,
     Retrieval,
-    Scores,
     SupportsClose,
-    SupportsCorpus,
-    SupportsCostEstimate,
     SupportsWarmUp,
     Usage,
 )
+from cascade.tier import Tier
 from cascade.trace import StageStatus, StageTrace
-from cascade.types import Candidate, Query, Ranking
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """A reranker with its place in the cascade."""
-
-    config: TierConfig
-    reranker: Reranker
-
-    def over(self, corpus: Corpus) -> Tier:
-        """The tier for requests over `corpus`."""
-        return replace(self, reranker=self.reranker.over(corpus)) if isinstance(self.reranker, SupportsCorpus) else self
+from cascade.types import Query, Ranking
 
 
 class Cascade:
@@ -87,6 +67,7 @@ class Cascade:
         top_k: int,
         budget: Budget,
         tier_seconds: float | None = None,
+        min_probability: float | None = None,
         with_documents: bool = False,
     ) -> Answer:
         """The last of what `stream` yields."""
@@ -96,6 +77,7 @@ class Cascade:
             top_k=top_k,
             budget=budget,
             tier_seconds=tier_seconds,
+            min_probability=min_probability,
             with_documents=with_documents,
             only_last=True,
         )
@@ -111,6 +93,7 @@ class Cascade:
         top_k: int,
         budget: Budget,
         tier_seconds: float | None = None,
+        min_probability: float | None = None,
         with_documents: bool = False,
         only_last: bool = False,
     ) -> AsyncGenerator[Update, None]:
@@ -120,10 +103,12 @@ class Cascade:
 
         `budget` is the deadline of the whole answer. `tier_seconds`, counted from this call, and the cascade's own
         budget_ms bound the tiers only: retrieval and fusion make the ranking that there must be to answer with.
-        Raises BudgetExceededError, StageError, or the retrievers' own CascadeError when no ranking could be made.
+        Results whose probability is below `min_probability` or not known are left out, unless the last calibrated tier
+        did not complete. Raises InvalidInputError when no tier is calibrated; BudgetExceededError, StageError, or the
+        retrievers' own CascadeError when no ranking could be made.
         """
         for_tiers = budget.at_most(_seconds(self.config.budget_ms)).at_most(tier_seconds)
-        progress = Progress(corpus, top_k)
+        progress = Progress(corpus, top_k, self._floor(min_probability))
 
         async def update(stage: str, *, final: bool) -> Update:
             wanted = with_documents and (final or not only_last)
@@ -154,6 +139,17 @@ class Cascade:
         for tier in self._tiers:
             await self._rerank(tier.over(corpus), query, for_tiers, progress)
             yield await update(tier.config.name, final=tier is self._tiers[-1])
+
+    def _floor(self, min_probability: float | None) -> Floor | None:
+        if min_probability is None:
+            return None
+        if not self.config.calibrated:
+            message = (
+                f"no tier of cascade {self.name!r} is calibrated, so that no result has a probability; "
+                "run `cascade calibrate`, or leave it out"
+            )
+            raise InvalidInputError([Violation("min_probability", message)])
+        return Floor(self.config.calibrated, min_probability)
 
     async def _retrieve(
         self, query: Query, corpus: Corpus, budget: Budget, progress: Progress
@@ -216,14 +212,14 @@ class Cascade:
             decision = self._decide(tier, query, None, budget)
             if isinstance(decision, Run):
                 if config.reads_text:
-                    head = head.with_text(await _within(decision.budget, progress.passages(head)))
+                    head = head.with_text(await within(decision.budget, progress.passages(head)))
                 decision = self._decide(tier, query, head, budget)
             if isinstance(decision, Skip):
                 skipped = replace(trace(), status=StageStatus.SKIPPED, reason=decision.reason, detail=decision.detail)
                 progress.ended(skipped, own=None, best=before)
                 return
-            scores = await _score(tier, query, head, decision.budget)
-            own = _reorder(config, head, scores)
+            scores = await tier.score(query, head, decision.budget)
+            own = tier.order(head, scores)
         except Exception as error:
             # A tier may raise anything; a ranking exists, so the answer goes on without it and says so.
             progress.ended(not_completed(trace(), error), own=None, best=before)
@@ -236,38 +232,13 @@ class Cascade:
             progress.ended(done, own=own, best=own.followed_by(rest), cut=scores.usage.truncations)
 
     def _decide(self, tier: Tier, query: Query, head: Ranking | None, budget: Budget) -> Decision:
-        estimate = 0.0
-        if head is not None and isinstance(tier.reranker, SupportsCostEstimate):
-            # What stops early is asked for its first chunk alone: no more is sure to be read.
-            until = _until(tier.config)
-            first = head.candidates if until is None else head.candidates[: until.first]
-            estimate = tier.reranker.estimate_cost(query, first)
+        estimate = 0.0 if head is None else tier.estimate_cost(query, head)
         return decide(budget, max_seconds=_seconds(tier.config.max_time_ms), estimate=estimate)
 
 
 async def _retrieval(config: RetrieverConfig, query: Query, corpus: Corpus, budget: Budget) -> Retrieval:
     retriever, depth = corpus.retrievers[config.name], _depth(config.depth, corpus)
-    return await _within(budget, retriever.retrieve(query, depth=depth, budget=budget))
-
-
-async def _within(budget: Budget, work: Awaitable[T]) -> T:
-    """What `work` returns. Raises TimeoutError when the budget ends first; the work is cancelled then."""
-    async with asyncio.timeout(budget.timeout):
-        return await work
-
-
-async def _score(tier: Tier, query: Query, head: Ranking, budget: Budget) -> Scores:
-    """A score for every candidate, or for the first where the tier may stop early."""
-
-    async def score(candidates: Sequence[Candidate]) -> Scores:
-        return await _within(budget, tier.reranker.score(query, candidates, budget=budget))
-
-    if not len(head):
-        return Scores(())
-    until = _until(tier.config)
-    if until is None:
-        return await score(head.candidates)
-    return await score_until(tier.config.name, until, tier.config.blend, head, score)
+    return await within(budget, retriever.retrieve(query, depth=depth, budget=budget))
 
 
 def _used(trace: StageTrace, out: int, usage: Usage) -> StageTrace:
@@ -280,20 +251,6 @@ def _used(trace: StageTrace, out: int, usage: Usage) -> StageTrace:
         scored=out,
         repairs=usage.repairs,
     )
-
-
-def _reorder(config: TierConfig, head: Ranking, scores: Scores) -> Ranking:
-    """What was scored in the order of its scores, blended with the order it came in where the tier says so."""
-    values = completed(_until(config), head, scores.values)
-    if len(values) != len(head):
-        raise StageError(config.name, f"it gave {len(values)} scores for {len(head)} candidates, expected one each")
-    ranked = Ranking.from_scores(zip(head.doc_ids, values, strict=True), config.name)
-    order = ranked if config.blend is None else blended(config.name, config.blend, head, ranked)
-    return order.of(head.doc_ids[: len(scores.values)]).with_model_scores({c.doc_id: c.score for c in ranked})
-
-
-def _until(config: TierConfig) -> Until | None:
-    return config.until if isinstance(config, PointwiseTier) else None
 
 
 def _depth(configured: int, corpus: Corpus) -> int:

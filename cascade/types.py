@@ -39,8 +39,8 @@ class Candidate:
     """A document's place in one ranking.
 
     `rank` is the truth; `score` is native to the stage `scored_by` and is never compared across stages. `model_score`
-    is what that stage's model gave, before any blend, and `probability` the chance of relevance that the stage's
-    calibration reads from it; None where there is no such thing. `text` is the document's passage once a tier needs it.
+    is what that stage's model gave, before any blend, and `probability` the chance of relevance by the last calibrated
+    tier that scored it; None where there is no such thing. `text` is the document's passage once a tier needs it.
     """
 
     doc_id: str
@@ -83,6 +83,10 @@ class Ranking:
     def head(self, count: int) -> Ranking:
         """The first `count` candidates, or all when there are fewer."""
         return Ranking(self.candidates[:count])
+
+    def with_probabilities(self, probabilities: Mapping[str, float | None]) -> Ranking:
+        """The same ranking, with each candidate's chance of relevance, None where it is not known."""
+        return Ranking(tuple(replace(c, probability=probabilities.get(c.doc_id)) for c in self.candidates))
 
     def of(self, doc_ids: Iterable[str]) -> Ranking:
         """Only the candidates of `doc_ids`, in the order they have here, renumbered."""

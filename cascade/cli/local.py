@@ -46,6 +46,7 @@ async def rank(
             top_k=asked.top_k,
             budget=Budget.of(seconds),
             tier_seconds=asked.tier_seconds,
+            min_probability=asked.min_probability,
             with_documents=asked.include_text,
         )
         async with aclosing(updates):

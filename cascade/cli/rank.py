@@ -36,6 +36,10 @@ def run(
     budget_ms: Annotated[
         float | None, typer.Option(min=0, help="Time for reranking; a tier that does not fit is left out.")
     ] = None,
+    min_probability: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Leave out what is less likely relevant, in a calibrated cascade."),
+    ] = None,
     timeout_ms: TimeoutMs = 30_000.0,
     filter_: Annotated[
         list[str] | None,
@@ -80,6 +84,7 @@ def run(
         "include_text": text,
         "explain": explain,
         "budget": None if budget_ms is None else budget_ms / 1e3,
+        "min_probability": min_probability,
         "timeout": timeout_ms / 1e3,
     }
     settings = settings_for(local, data_dir, cascades)

@@ -41,6 +41,9 @@ async def still_answers(plain: Any) -> Any:
             "index",
             'found "../../etc", expected lower-case letters, digits, _ and -',
         ),
+        ({"min_probability": 1.5}, "min_probability", "found 1.5, expected a probability from 0 to 1"),
+        ({"min_probability": math.nan}, "min_probability", "found nan, expected a probability from 0 to 1"),
+        ({"min_probability": 0.0}, "min_probability", "no tier of cascade 'plain' is calibrated"),
         ({"budget": Duration(seconds=-1)}, "budget", "found -1 s and 0 ns, expected zero or more"),
     ],
 )

@@ -9,10 +9,11 @@ import pytest
 from cascade.answer import Answer, Update
 from cascade.budget import Budget
 from cascade.config import parse
-from cascade.engine import Cascade, Tier
-from cascade.errors import BudgetExceededError, NotFoundError, OverloadedError, StageError
+from cascade.engine import Cascade
+from cascade.errors import BudgetExceededError, InvalidInputError, NotFoundError, OverloadedError, StageError
 from cascade.fuse.rrf import RrfFuser
 from cascade.stages import Corpus, Reranker, Retrieval, Retriever, Scores, Usage
+from cascade.tier import Tier
 from cascade.trace import Reason, StageStatus
 from cascade.types import Candidate, Document, Query, Ranking, Truncation
 
@@ -401,3 +402,48 @@ async def test_a_tier_that_may_stop_early_is_tried_when_its_first_chunk_fits() -
     assert answer.trace[-1].reason is Reason.TOO_COSTLY
     answer = await rank(adaptive(Known(dict.fromkeys(LETTERS, 1.0))), over, tier_seconds=0.3)
     assert answer.trace[-1].scored > 0
+
+
+CALIBRATED = """
+retrieve: [{kind: bm25}]
+tiers:
+  - {kind: cross_encoder, depth: 4, calibration: {method: platt, a: 1.0, b: 0.0}}
+  - {kind: identity, name: last, depth: 2}
+"""
+
+
+async def likely(made: Cascade, least: float | None, tier_seconds: float | None = None) -> Answer:
+    over = Corpus({"bm25": Fixed("abcdef")}, Fetching(), size=6)
+    return await made.rank(
+        Query("q"), over, top_k=10, budget=Budget(), tier_seconds=tier_seconds, min_probability=least
+    )
+
+
+def calibrated() -> Cascade:
+    return cascade(CALIBRATED, Known({"a": -1.0, "b": 2.0, "c": 0.0, "d": -3.0}), Reverse())
+
+
+async def test_a_calibrated_tier_gives_probabilities_and_a_later_tier_keeps_them() -> None:
+    ranking = (await likely(calibrated(), None)).ranking
+    assert ranking.doc_ids == ["c", "b", "a", "d", "e", "f"]
+    known = [c.probability for c in ranking]
+    assert known[:4] == pytest.approx([0.5, 0.881, 0.269, 0.047], abs=0.001)
+    assert known[4:] == [None, None]
+
+
+async def test_results_below_the_least_probability_or_without_one_are_left_out_and_ranks_close_up() -> None:
+    answer = await likely(calibrated(), 0.3)
+    assert [(c.doc_id, c.rank) for c in answer.ranking] == [("c", 1), ("b", 2)]
+    assert len((await likely(calibrated(), 1.0)).ranking) == 0
+    assert not answer.degraded
+
+
+async def test_when_the_calibrated_tier_did_not_complete_nothing_is_left_out() -> None:
+    answer = await likely(calibrated(), 0.9, tier_seconds=0.0)
+    assert len(answer.ranking) == 6
+    assert answer.degraded
+
+
+async def test_a_least_probability_needs_a_calibrated_tier() -> None:
+    with pytest.raises(InvalidInputError, match="cascade calibrate"):
+        await likely(cascade(TWO_TIERS, Reverse(), Reverse()), 0.5)

@@ -50,6 +50,9 @@ def rank_request(query: str, options: RankOptions) -> ranking_pb2.RankRequest:
     where, budget = options.get("where"), options.get("budget")
     if where is not None:
         message.filter.CopyFrom(encode.condition(where))
+    least = options.get("min_probability")
+    if least is not None:
+        encode.assign(message, min_probability=least)
     if budget is not None:
         message.budget.CopyFrom(encode.duration(budget, "budget"))
     return message

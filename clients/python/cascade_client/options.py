@@ -31,6 +31,7 @@ class RankOptions(TypedDict, total=False):
     top_k: how many results to return, 10 if not given.
     include_text, explain: return title and text; return each result's rank and score at every stage.
     budget: seconds for reranking; a tier that does not fit is left out, and the answer is degraded.
+    min_probability: leave out results whose probability of relevance is lower; the cascade must be calibrated.
     timeout: seconds for the call with all its retries; the client's own if not given, math.inf for no limit.
     """
 
@@ -42,6 +43,7 @@ class RankOptions(TypedDict, total=False):
     include_text: bool
     explain: bool
     budget: float | None
+    min_probability: float | None
     timeout: float | None
 
 

@@ -76,7 +76,7 @@ class Result:
 
     `rank` is the truth; `score` is native to the stage `scored_by`. `position` is the place in the request's
     documents, None for an index; `title` and `text` are empty unless asked for, and `stages` too. `probability` is the
-    chance of relevance where the stage is calibrated, else None.
+    chance of relevance by the last calibrated tier that scored it, None where there is none.
     """
 
     doc_id: str

@@ -30,6 +30,7 @@ class RankQuery:
     include_text: bool
     explain: bool
     tier_seconds: float | None
+    min_probability: float | None
 
 
 def rank_query(message: ranking_pb2.RankRequest, limits: Settings) -> RankQuery:
@@ -61,6 +62,9 @@ def rank_query(message: ranking_pb2.RankRequest, limits: Settings) -> RankQuery:
     documents = inline_documents(within, checks, max_chars=limits.max_document_chars)
     where = filter_of(message.filter, checks) if message.HasField("filter") else None
     tier_seconds = _seconds(message.budget, "budget", checks) if message.HasField("budget") else None
+    least = message.min_probability if message.HasField("min_probability") else None
+    if least is not None:
+        checks.require(0.0 <= least <= 1.0, "min_probability", f"found {least}, expected a probability from 0 to 1")
     checks.done()
     return RankQuery(
         cascade=message.cascade,
@@ -71,6 +75,7 @@ def rank_query(message: ranking_pb2.RankRequest, limits: Settings) -> RankQuery:
         include_text=message.include_text,
         explain=message.explain,
         tier_seconds=tier_seconds,
+        min_probability=least,
     )
 
 

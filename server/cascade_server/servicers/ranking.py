@@ -86,6 +86,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
                 top_k=job.asked.top_k,
                 budget=job.budget,
                 tier_seconds=job.tier_seconds,
+                min_probability=job.asked.min_probability,
                 with_documents=job.asked.include_text,
             )
             return self._answered(job, answer)
@@ -103,6 +104,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
                 top_k=job.asked.top_k,
                 budget=job.budget,
                 tier_seconds=job.tier_seconds,
+                min_probability=job.asked.min_probability,
                 with_documents=job.asked.include_text,
             )
             async with aclosing(updates):

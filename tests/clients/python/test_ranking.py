@@ -52,12 +52,23 @@ def test_an_answer_comes_back_as_plain_values(client: Any) -> None:
 
 def test_every_option_reaches_the_server(client: Any, shelf: Any) -> None:
     where = Field("year").ge(2020) & ~(Field("lang").eq("de") | Field("open").is_in(True, 1, 0.5))
-    client.rank("q", cascade="c", index="i", where=where, top_k=3, include_text=True, explain=True, budget=0.25)
+    client.rank(
+        "q",
+        cascade="c",
+        index="i",
+        where=where,
+        top_k=3,
+        include_text=True,
+        explain=True,
+        budget=0.25,
+        min_probability=0.5,
+    )
     request = shelf.requests[0]
     assert (request.query, request.cascade, request.index, request.top_k) == ("q", "c", "i", 3)
     assert request.include_text
     assert request.explain
     assert request.budget.ToMilliseconds() == 250
+    assert request.min_probability == 0.5
     year, negated = request.filter.all_of.filters
     assert year.comparison.operator == document_pb2.COMPARISON_OPERATOR_GE
     assert year.comparison.values[0].int_value == 2020
@@ -108,6 +119,7 @@ def test_every_document_that_cannot_be_sent_is_named(client: Any, shelf: Any) ->
     [
         ({"top_k": -1}, "top_k"),
         ({"budget": math.nan}, "budget"),
+        ({"min_probability": "half"}, "min_probability"),
         ({"documents": "one text"}, "documents"),
         ({"documents": [{"text": "x", "metadata": {"n": 2**64}}]}, "documents[0].metadata.n"),
         ({"where": Field("a").eq([1])}, "filter.comparison.values[0]"),  # type: ignore[arg-type]  # the mistake under test

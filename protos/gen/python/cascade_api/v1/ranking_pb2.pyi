@@ -50,8 +50,8 @@ class RankRequest(_message.Message):
     explain: _builtins.bool
     """Return each result's rank and score at every stage."""
     min_probability: _builtins.float
-    """Leave out results whose probability is lower, from 0 to 1. INVALID_ARGUMENT when no tier of the cascade is calibrated;
-    results of an answer whose calibrated tier did not complete stay in, with `degraded`.
+    """Leave out results whose probability is lower or absent, from 0 to 1. INVALID_ARGUMENT when no tier of the cascade is
+    calibrated; where the last calibrated tier did not complete nothing is left out, and the answer is `degraded`.
     """
     @_builtins.property
     def filter(self) -> _document_pb2.Filter:
@@ -157,7 +157,7 @@ class Result(_message.Message):
     text: _builtins.str
     """Its text, when include_text is set."""
     probability: _builtins.float
-    """The chance that it is relevant, read from model_score by the calibration of the stage `scored_by`; absent without one."""
+    """The chance that it is relevant, by the last calibrated tier that scored it; absent where there is none."""
     @_builtins.property
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageScore]:
         """Where it stood after every stage that ranked it, when explain is set."""

@@ -1,0 +1,67 @@
+"""One tier at work: how it scores the head of a ranking, and the order that its scores make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from cascade.adaptive import completed, score_until
+from cascade.blend import blended
+from cascade.budget import Budget, within
+from cascade.calibration import probability
+from cascade.config import PointwiseTier, TierConfig, Until
+from cascade.errors import StageError
+from cascade.stages import Corpus, Reranker, Scores, SupportsCorpus, SupportsCostEstimate
+from cascade.types import Candidate, Query, Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A reranker with its place in the cascade."""
+
+    config: TierConfig
+    reranker: Reranker
+
+    def over(self, corpus: Corpus) -> Tier:
+        """The tier for requests over `corpus`."""
+        return replace(self, reranker=self.reranker.over(corpus)) if isinstance(self.reranker, SupportsCorpus) else self
+
+    def estimate_cost(self, query: Query, head: Ranking) -> float:
+        """Seconds that it is sure to take, only the first chunk's where it may stop early; 0 when nothing is known."""
+        if not isinstance(self.reranker, SupportsCostEstimate):
+            return 0.0
+        until = self._until
+        return self.reranker.estimate_cost(query, head.candidates[: None if until is None else until.first])
+
+    async def score(self, query: Query, head: Ranking, budget: Budget) -> Scores:
+        """A score for every candidate, or for the first ones where the tier may stop early. Raises TimeoutError."""
+
+        async def score(candidates: Sequence[Candidate]) -> Scores:
+            return await within(budget, self.reranker.score(query, candidates, budget=budget))
+
+        if not len(head):
+            return Scores(())
+        if self._until is None:
+            return await score(head.candidates)
+        return await score_until(self.config.name, self._until, self.config.blend, head, score)
+
+    def order(self, head: Ranking, scores: Scores) -> Ranking:
+        """What was scored, best first, blended with the order it came in where the tier says so.
+
+        Raises StageError for too many or too few scores, ValueError for one that is not finite.
+        """
+        config, values = self.config, completed(self._until, head, scores.values)
+        if len(values) != len(head):
+            found = f"it gave {len(values)} scores for {len(head)} candidates, expected one each"
+            raise StageError(config.name, found)
+        ranked = Ranking.from_scores(zip(head.doc_ids, values, strict=True), config.name)
+        order = ranked if config.blend is None else blended(config.name, config.blend, head, ranked)
+        own = order.of(head.doc_ids[: len(scores.values)]).with_model_scores({c.doc_id: c.score for c in ranked})
+        calibration = config.calibration if isinstance(config, PointwiseTier) else None
+        if calibration is None:
+            return own.with_probabilities({c.doc_id: c.probability for c in head})
+        return own.with_probabilities({c.doc_id: probability(calibration, c.score) for c in ranked})
+
+    @property
+    def _until(self) -> Until | None:
+        return self.config.until if isinstance(self.config, PointwiseTier) else None
