@@ -41,19 +41,20 @@ class ListReader:
 
     async def warm_up(self) -> None:
         """Load the model and run this kind's self-test. Raises ModelLoadError."""
-        await self._model.queue.run(lambda _stop: self._ensure_ready(), budget=Budget())
+        await self._model.queue.run(lambda _stop: self.ensure_ready(), budget=Budget())
 
     async def rank(self, task: Task, steps: Steps, *, budget: Budget) -> Ranked:
         """What `steps` makes of the answers that there was time for. Raises TimeoutError when there was none."""
 
         def work(stop: Stop) -> Ranked:
-            self._ensure_ready()
+            self.ensure_ready()
             return _Reading(self._model, self._prompt, task, budget, stop).rank(steps)
 
         ranked, waited = await self._model.queue.run(work, budget=budget)
         return replace(ranked, waited=waited)
 
-    def _ensure_ready(self) -> None:
+    def ensure_ready(self) -> None:
+        """As `warm_up`, in the thread that holds the model."""
         self._model.ensure_loaded()
         self._model.ensure_passes(
             f"{self._kind} ({self._prompt.name}, {self._most} passages)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from cascade.rerank.listwise.list_reranker import ListReranker
-from cascade.rerank.listwise.steps import Answer, Lists, Steps, best_first
+from cascade.rerank.listwise.steps import Answer, Lists, Steps
 from cascade.rerank.listwise.task import Reader
 
 
@@ -51,13 +51,13 @@ def setwise(count: int, *, children: int, top: int) -> Steps:
 
 
 def _sift(heap: list[int], at: int, children: int) -> Generator[Lists, list[Answer], bool]:
-    """Let what stands `at` sink below better ones; whether there was time for every comparison."""
+    """Let what stands `at` sink below better ones, of equals below what came earlier; whether time sufficed."""
     while below := range(at * children + 1, min((at + 1) * children + 1, len(heap))):
         places = (at, *below)
         answers = yield [[heap[place] for place in places]]
         if not answers:
             return False
-        best = places[best_first(answers[0])[0]]
+        best = places[min(range(len(places)), key=lambda i: (-answers[0][i], heap[places[i]]))]
         if best == at:
             break
         heap[at], heap[best] = heap[best], heap[at]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 from cascade.rerank.listwise.list_reranker import ListReranker
-from cascade.rerank.listwise.steps import Steps, best_first
+from cascade.rerank.listwise.steps import Steps
 from cascade.rerank.listwise.task import Reader
 
 
@@ -42,14 +42,16 @@ def tournament(count: int, *, group: int, rounds: int) -> Steps:
         while len(left) > 1:
             groups = groups_of(left, group, draw)
             answers = yield groups
-            ended = len(answers) < len(groups)
+            if not answers:
+                return _order(points)
             left = []
             for index, members in enumerate(groups):
-                places = best_first(answers[index]) if index < len(answers) else best_first([-m for m in members])
+                answer = answers[index] if index < len(answers) else [0.0] * len(members)
+                places = sorted(range(len(members)), key=lambda place: (-answer[place], members[place]))
                 left += [members[place] for place in places[: max(1, len(members) // 2)]]
             for member in left:
                 points[member] += 1
-            if ended:
+            if len(answers) < len(groups):
                 return _order(points)
             left.sort()
     return _order(points)
