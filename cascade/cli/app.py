@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cascade.cli import check, eval, index, info, quickstart, rank, serve, standing, train
+from cascade.cli import check, distill, eval, index, info, pool, quickstart, rank, serve, standing, train
 from cascade.cli.failure import Reporting
 
 app = typer.Typer(
@@ -25,8 +25,10 @@ app.add_typer(index.app, name="index")
 app.command("check")(check.run)
 app.command("info")(info.run)
 app.command("eval")(eval.eval_command)
+app.command("pool")(pool.pool_command)
 app.command("standing")(standing.run)
 app.add_typer(train.app, name="train")
+app.command("distill")(distill.distill_command)
 
 
 def _version(wanted: bool) -> None:

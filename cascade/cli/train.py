@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from cascade.train.development import Development
+
 app = typer.Typer(no_args_is_help=True, help="Train the models of the reranking tiers.")
 
-Data = Annotated[list[Path], typer.Option("--data", help="A BEIR folder with triples.train.jsonl; may be repeated.")]
+Data = Annotated[list[Path], typer.Option("--data", help="A BEIR folder to train on; may be repeated.")]
 Out = Annotated[Path, typer.Option("--out", help="Where checkpoints, the log and the model go.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Stop after this many steps instead of one pass.")]
@@ -19,11 +22,19 @@ DevData = Annotated[Path | None, typer.Option("--dev-data", help="A BEIR folder 
 DevSplit = Annotated[str, typer.Option(help="The split of --dev-data.")]
 
 
+Lists = Annotated[
+    list[str] | None, typer.Option(help="COLLECTION=COUNT: use so many of its questions; may be repeated.")
+]
+
+
 @app.command("cross-encoder")
 def cross_encoder(
     data: Data,
     out: Out,
     resume: Resume = False,
+    base: Annotated[
+        str, typer.Option(help="A BERT bi-encoder with mean pooling, or a pair encoder to go on with.")
+    ] = "embedded:all-minilm-l6-v2",
     steps: Steps = None,
     seed: Seed = 13,
     threads: Threads = None,
@@ -31,43 +42,42 @@ def cross_encoder(
     dev_split: DevSplit = "test",
     dev_sample: Annotated[int, typer.Option(min=1, help="Questions to measure on meanwhile.")] = 100,
     dev_every: Annotated[int, typer.Option(min=1, help="Steps between two measurements.")] = 300,
-    lists: Annotated[
-        list[str] | None, typer.Option(help="COLLECTION=COUNT: use so many of its questions; may be repeated.")
-    ] = None,
+    lists: Lists = None,
     lists_per_batch: Annotated[int, typer.Option(min=1, help="Questions in a batch.")] = 8,
     learning_rate: Annotated[float, typer.Option(min=0, help="The highest learning rate.")] = 5e-5,
     max_length: Annotated[int, typer.Option(min=16, max=512, help="Tokens of a pair while training.")] = 160,
     bf16: Annotated[bool, typer.Option(help="Forward passes in bfloat16.")] = True,
 ) -> None:
-    """Train a cross-encoder from all-MiniLM-L6-v2 on judged questions, with mined negatives."""
-    from cascade.train.cross_encoder import CrossEncoderRecipe, Development, train_cross_encoder
+    """Train a cross-encoder from a bi-encoder's weights on judged questions, with mined negatives.
 
-    _set_threads(threads)
+    Each folder has triples.train.jsonl, or listwise.train.jsonl (graded), or qrels/train.tsv.
+    """
+    from cascade.train.cross_encoder import CrossEncoderRecipe, train_cross_encoder
+    from cascade.train.fitting import Schedule
+
+    set_threads(threads)
     recipe = CrossEncoderRecipe(
+        base=base,
         max_length=max_length,
-        lists_per_batch=lists_per_batch,
-        learning_rate=learning_rate,
-        lists={name: int(count) for name, _, count in (item.partition("=") for item in lists or ())},
-        steps=steps,
-        bf16=bf16,
-        seed=seed,
+        lists=counts_of(lists),
+        schedule=Schedule(
+            lists_per_batch=lists_per_batch, learning_rate=learning_rate, steps=steps, bf16=bf16, seed=seed
+        ),
     )
-    development = None
-    if dev_data is not None:
-        development = Development(dev_data, dev_split, sample=dev_sample, every_steps=dev_every)
+    development = development_of(dev_data, dev_split, dev_sample, dev_every)
     model = train_cross_encoder(data, out, recipe, development=development, resume=resume)
     typer.echo(f"{model}")
 
 
 @app.command("pack")
 def pack(
-    model: Annotated[Path, typer.Argument(help="The folder of a finished cross-encoder.")],
+    model: Annotated[Path, typer.Argument(help="The folder of a finished cross-encoder or late interaction model.")],
     out: Annotated[Path, typer.Option("--out", help="Where the small files go.")],
 ) -> None:
-    """Write a cross-encoder trained from all-MiniLM-L6-v2 as its eight-bit difference to it, for shipping."""
-    from cascade.weights import resolve
-    from cascade.weights.cross_encoder import ship
+    """Write a model trained from all-MiniLM-L6-v2 as its eight-bit difference to it, for shipping."""
+    from cascade.weights import cross_encoder, late_interaction, resolve
 
+    ship = late_interaction.ship if late_interaction.is_one(model) else cross_encoder.ship
     size = ship(model, resolve("embedded:all-minilm-l6-v2"), out)
     typer.echo(f"{out}: {size / 1e6:.1f} MB")
 
@@ -86,7 +96,7 @@ def listwise(
     """Train the joint listwise tier's adapters and projector on judged questions."""
     from cascade.train.listwise import train
 
-    _set_threads(threads)
+    set_threads(threads)
     model = train(
         data=data,
         out=out,
@@ -101,8 +111,29 @@ def listwise(
     typer.echo(f"{model}")
 
 
-def _set_threads(threads: int | None) -> None:
+def set_threads(threads: int | None) -> None:
+    """How many threads of the processor torch may use from now on."""
     if threads is not None:
         import torch
 
         torch.set_num_threads(threads)
+
+
+def counts_of(lists: list[str] | None) -> dict[str, int]:
+    """COLLECTION=COUNT pairs as a mapping."""
+    counts = {}
+    for item in lists or ():
+        name, _, count = item.partition("=")
+        if not name or not count.isdigit():
+            raise typer.BadParameter(f"found {item!r}, expected COLLECTION=COUNT", param_hint="--lists")
+        counts[name] = int(count)
+    return counts
+
+
+def development_of(folder: Path | None, split: str, sample: int, every_steps: int) -> Development | None:
+    """What --dev-data and its companions say."""
+    if folder is None:
+        return None
+    from cascade.train.development import Development
+
+    return Development(folder, split, sample=sample, every_steps=every_steps)

@@ -22,13 +22,13 @@ def read(folder: Path, split: str, needed: Needed | None = None) -> Collection:
     if not folder.is_dir():
         raise rows.invalid(str(folder), f"no such folder, expected one with {CORPUS}, {QUERIES} and {QRELS}/")
     qrels_path = _qrels_path(folder, split)
-    texts = _queries(folder / QUERIES)
+    texts = queries_of(folder / QUERIES)
     judged = qrels(qrels_path, texts)
     excluded_path = folder / EXCLUDED
     return assemble(
         folder.resolve().name,
         split,
-        lambda _: _documents(folder / CORPUS),
+        lambda _: documents(folder / CORPUS),
         texts,
         judged,
         needed=needed,
@@ -66,18 +66,20 @@ def _qrels_path(folder: Path, split: str) -> Path:
     return found
 
 
-def _documents(path: Path) -> list[Document]:
-    documents: dict[str, Document] = {}
+def documents(path: Path) -> list[Document]:
+    """Every document of a `corpus.jsonl`, in order. Raises InvalidInputError."""
+    found: dict[str, Document] = {}
     for place, row in rows.objects(path):
         doc_id, text = rows.text(row, "_id", place), rows.text(row, "text", place)
         title = rows.text(row, "title", place, "").strip()
-        if doc_id in documents:
+        if doc_id in found:
             raise rows.invalid(place, f"document {doc_id!r} stands here twice; ids must be unique")
-        documents[doc_id] = Document(doc_id=doc_id, title=title, text=text)
-    return list(documents.values())
+        found[doc_id] = Document(doc_id=doc_id, title=title, text=text)
+    return list(found.values())
 
 
-def _queries(path: Path) -> dict[str, str]:
+def queries_of(path: Path) -> dict[str, str]:
+    """Every text of a `queries.jsonl` by its id, in order. Raises InvalidInputError."""
     queries: dict[str, str] = {}
     for place, row in rows.objects(path):
         query_id, text = rows.text(row, "_id", place), rows.text(row, "text", place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, Self, cast
 
 import torch
 from sentence_transformers import CrossEncoder
@@ -30,10 +30,10 @@ class PairEncoder(InputModule):
     """
 
     config_file_name = "pair_encoder.json"
-    config_keys: ClassVar = ["scale", "max_seq_length"]
+    config_keys: list[str] = ["scale", "max_seq_length"]  # noqa: RUF012  # declared so by the library
 
     def __init__(self, bert: nn.Module, tokenizer: Any, *, scale: float = 20.0, max_seq_length: int = 256) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # the base class has no annotations
         self.bert = cast("Any", bert)
         self.tokenizer = tokenizer
         self.scale = scale
@@ -58,7 +58,8 @@ class PairEncoder(InputModule):
 
     def collate(self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> dict[str, Any]:
         """The tensors of pairs of token ids without special tokens."""
-        first, last = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        tokenizer = cast("Any", self.tokenizer)
+        first, last = tokenizer.cls_token_id, tokenizer.sep_token_id
         length = max(len(query) + len(passage) for query, passage in rows) + self.special_tokens
         fields = torch.zeros(3, len(rows), length, dtype=torch.long)
         fields[2] = -1  # padding belongs to no segment
@@ -104,7 +105,7 @@ class PairEncoder(InputModule):
             read = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
             states = layer.attention.output(read.transpose(1, 2).reshape(count, length, -1), states)
             states = layer.output(layer.intermediate(states), states)
-        return states
+        return cast("Tensor", states)
 
     @property
     def special_tokens(self) -> int:
@@ -113,8 +114,9 @@ class PairEncoder(InputModule):
 
     def _encode(self, texts: Sequence[str]) -> dict[str, list[int]]:
         unique = list(dict.fromkeys(texts))
-        encoded = self.tokenizer(unique, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
-        return dict(zip(unique, encoded, strict=True))
+        tokenizer = cast("Any", self.tokenizer)
+        encoded = tokenizer(unique, add_special_tokens=False, truncation=False, verbose=False)
+        return dict(zip(unique, encoded["input_ids"], strict=True))
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
         """Writes weights, settings, the backbone's shape and the tokenizer into the folder."""
@@ -124,14 +126,14 @@ class PairEncoder(InputModule):
         self.save_tokenizer(output_path)
 
     @classmethod
-    def load(cls, model_name_or_path: str, **_: Any) -> Self:
+    def load(cls, model_name_or_path: str, *_: Any, **__: Any) -> Self:
         """Reads what `save` wrote."""
         from safetensors.torch import load_file
         from transformers import AutoConfig, AutoModel, AutoTokenizer
 
         folder = Path(model_name_or_path)
         config = AutoConfig.from_pretrained(folder)
-        bert = AutoModel.from_config(config, add_pooling_layer=False)
+        bert = cast("Any", AutoModel).from_config(config, add_pooling_layer=False)
         module = cls(bert, AutoTokenizer.from_pretrained(folder), **cls.load_config(str(folder)))
         module.load_state_dict(load_file(folder / "model.safetensors"))
         return module
@@ -164,8 +166,15 @@ def load_cross_encoder(folder: str, *, device: str = "cpu") -> CrossEncoder:
     modules = Path(folder) / "modules.json"
     if modules.is_file() and json.loads(modules.read_text(encoding="utf-8"))[0]["type"] == fullname(PairEncoder):
         # By name alone the library would ask for trust in the code of a folder, which brings none.
-        return CrossEncoder(modules=[PairEncoder.load(folder)], activation_fn=nn.Identity(), device=device)
-    return CrossEncoder(folder, device=device)
+        return as_cross_encoder(PairEncoder.load(folder), device=device)
+    model: CrossEncoder = CrossEncoder(folder, device=device)
+    return model
+
+
+def as_cross_encoder(module: PairEncoder, *, device: str = "cpu") -> CrossEncoder:
+    """What the library trains, saves and predicts with; scores are left as they are."""
+    model: CrossEncoder = CrossEncoder(modules=[module], activation_fn=nn.Identity(), device=device)
+    return model
 
 
 def special_tokens(model: CrossEncoder) -> int:

@@ -1,9 +1,8 @@
-"""Reads BEIR folders and training triples, and finds hard negatives for them."""
+"""Reads what models are trained on, beside a BEIR folder, and how near a bi-encoder finds its texts."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cascade.errors import InvalidInputError, Violation
-from cascade.types import Document
+from cascade.evaluate import beir, rows
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to unit vectors, shape (texts, dimensions)."""
 
+TRIPLES, GRADED = "triples.train.jsonl", "listwise.train.jsonl"
+
 
 @dataclass(frozen=True, slots=True)
 class Triple:
-    """One question with at least one document that answers it; no document is on both sides."""
+    """One question with the documents known to answer it, and others that do not; none is on both sides."""
 
     query_id: str
     query: str
     positive_ids: tuple[str, ...]
     negative_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GradedList:
+    """One question and the grades of the documents that were judged for it; higher is more relevant."""
+
+    query_id: str
+    query: str
+    grades: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,44 +48,75 @@ class Collection:
 
 def read_collection(folder: Path) -> Collection:
     """Reads `corpus.jsonl` and `queries.jsonl`; raises InvalidInputError naming file and line."""
-    corpus = folder / "corpus.jsonl"
-    documents = [_document(row, corpus, line) for line, row in _rows(corpus)]
-    path = folder / "queries.jsonl"
-    queries = {_text(row, "_id", path, line): _text(row, "text", path, line) for line, row in _rows(path)}
-    return Collection(folder.name, {document.doc_id: document.passage for document in documents}, queries)
+    documents = beir.documents(folder / beir.CORPUS)
+    queries = beir.queries_of(folder / beir.QUERIES)
+    return Collection(folder.resolve().name, {document.doc_id: document.passage for document in documents}, queries)
 
 
 def read_triples(folder: Path, collection: Collection) -> list[Triple]:
-    """Reads `triples.train.jsonl`; raises InvalidInputError for an id that the collection does not have."""
-    path = folder / "triples.train.jsonl"
+    """Reads `triples.train.jsonl`, where negatives may be missing; raises InvalidInputError naming file and line."""
     triples = []
-    for line, row in _rows(path):
-        positives = _ids(row, "positive_ids", path, line)
-        negatives = tuple(doc for doc in _ids(row, "negative_ids", path, line) if doc not in positives)
+    for place, row in rows.objects(folder / TRIPLES):
+        positives = _ids(row, "positive_ids", place)
+        negatives = _ids(row, "negative_ids", place) if "negative_ids" in row else ()
         if not positives:
-            raise _invalid(path, line, "'positive_ids' is empty, expected at least one document that answers")
+            raise rows.invalid(place, "'positive_ids' is empty, expected at least one document that answers")
         for doc_id in (*positives, *negatives):
             if doc_id not in collection.texts:
-                raise _invalid(path, line, f"document {doc_id!r} is not in corpus.jsonl: add it")
-        triples.append(
-            Triple(_text(row, "query_id", path, line), _text(row, "query", path, line), positives, negatives)
-        )
+                raise rows.invalid(place, f"document {doc_id!r} is not in corpus.jsonl: add it")
+        query_id = rows.text(row, "query_id", place)
+        if query_id not in collection.queries:
+            raise rows.invalid(place, f"query {query_id!r} is not in queries.jsonl: add it")
+        kept = tuple(doc_id for doc_id in negatives if doc_id not in positives)
+        triples.append(Triple(query_id, rows.text(row, "query", place), positives, kept))
     return triples
 
 
-def read_qrels(folder: Path, split: str) -> dict[str, dict[str, int]]:
-    """Reads `qrels/SPLIT.tsv` as query id -> document id -> grade; raises InvalidInputError."""
-    path = folder / "qrels" / f"{split}.tsv"
-    qrels: dict[str, dict[str, int]] = {}
-    for line, content in _lines(path):
-        fields = content.split("\t")
-        if line == 1 and fields[-1] == "score":
-            continue
-        if len(fields) != 3 or not fields[2].lstrip("-").isdigit():
-            found = f"found {content!r}"
-            raise _invalid(path, line, f"{found}, expected three fields between tabs: query-id, corpus-id, score")
-        qrels.setdefault(fields[0], {})[fields[1]] = int(fields[2])
-    return qrels
+def read_graded(folder: Path, collection: Collection) -> list[GradedList]:
+    """Reads `listwise.train.jsonl`; raises InvalidInputError for an id that the collection does not have."""
+    lists = []
+    for place, row in rows.objects(folder / GRADED):
+        candidates = row.get("candidates")
+        if not isinstance(candidates, list) or not candidates:
+            raise rows.invalid(place, f"'candidates' is {str(candidates)[:80]}, expected a list of ids with grades")
+        grades: dict[str, int] = {}
+        for candidate in candidates:
+            given = candidate if isinstance(candidate, dict) else {}
+            doc_id, grade = given.get("id"), given.get("grade")
+            if not isinstance(doc_id, str) or doc_id not in collection.texts or not isinstance(grade, int):
+                message = f"candidate {str(candidate)[:80]}: expected an id of corpus.jsonl and a whole grade"
+                raise rows.invalid(place, message)
+            grades[doc_id] = grade
+        lists.append(GradedList(rows.text(row, "query_id", place), rows.text(row, "query", place), grades))
+    return lists
+
+
+def read_questions(folder: Path, collection: Collection) -> list[Triple]:
+    """The questions to train on, with what is known of them: triples, or graded lists, or judgments, or nothing.
+
+    The first is taken of `triples.train.jsonl`, `listwise.train.jsonl` and `qrels/train.tsv`; without any of them it is
+    every query of the collection, and no document is known to answer.
+    """
+    if (folder / TRIPLES).is_file():
+        return read_triples(folder, collection)
+    if (folder / GRADED).is_file():
+        known: Mapping[str, Mapping[str, int]] = {
+            item.query_id: item.grades for item in read_graded(folder, collection)
+        }
+    elif (folder / beir.QRELS / "train.tsv").is_file():
+        known = beir.qrels(folder / beir.QRELS / "train.tsv", collection.queries)
+    else:
+        known = {query_id: {} for query_id in collection.queries}
+    return [
+        Triple(
+            query_id,
+            collection.queries[query_id],
+            tuple(d for d, grade in grades.items() if grade > 0 and d in collection.texts),
+            tuple(d for d, grade in grades.items() if grade <= 0 and d in collection.texts),
+        )
+        for query_id, grades in known.items()
+        if query_id in collection.queries
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +171,6 @@ class Similarity:
         return tuple(ids[index] for index in best[np.argsort(-cosines[best], kind="stable")] if index != row)
 
 
-def mine_negatives(
-    collection: Collection, triples: Sequence[Triple], encode: Encode, *, depth: int, ceiling: float = 0.95
-) -> dict[str, tuple[str, ...]]:
-    """`Similarity.nearest_negatives` of every question, as query id -> document ids, best first."""
-    similarity = Similarity.of(collection, encode)
-    return {t.query_id: similarity.nearest_negatives(t, depth, ceiling) for t in triples}
-
-
 def _vectors(texts: Sequence[str], encode: Encode, cache: Path | None) -> NDArray[np.float32]:
     if cache is not None and cache.is_file():
         kept: NDArray[np.float32] = np.load(cache).astype(np.float32)
@@ -151,49 +183,8 @@ def _vectors(texts: Sequence[str], encode: Encode, cache: Path | None) -> NDArra
     return vectors
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    if not path.is_file():
-        message = "does not exist, expected a file of a BEIR folder: check the path"
-        raise InvalidInputError([Violation(str(path), message)])
-    with path.open("rb") as file:
-        for line, raw in enumerate(file, start=1):
-            try:
-                content = raw.decode("utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise _invalid(path, line, f"not UTF-8 ({error.reason}): re-encode the file") from error
-            if content:
-                yield line, content
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for line, content in _lines(path):
-        try:
-            row = json.loads(content)
-        except json.JSONDecodeError as error:
-            raise _invalid(path, line, f"not JSON ({error.msg}), expected one object a line") from error
-        if not isinstance(row, dict):
-            raise _invalid(path, line, f"found {type(row).__name__}, expected one JSON object a line")
-        yield line, row
-
-
-def _document(row: dict[str, Any], path: Path, line: int) -> Document:
-    title = _text(row, "title", path, line, default="")
-    return Document(_text(row, "_id", path, line), _text(row, "text", path, line), title)
-
-
-def _text(row: dict[str, Any], key: str, path: Path, line: int, default: str | None = None) -> str:
-    value = row.get(key, default)
-    if not isinstance(value, str):
-        raise _invalid(path, line, f"{key!r} is {value!r}, expected text")
-    return value
-
-
-def _ids(row: dict[str, Any], key: str, path: Path, line: int) -> tuple[str, ...]:
+def _ids(row: Mapping[str, Any], key: str, place: str) -> tuple[str, ...]:
     value = row.get(key)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _invalid(path, line, f"{key!r} is {value!r}, expected a list of document ids")
+        raise rows.invalid(place, f"{key!r} is {value!r}, expected a list of document ids")
     return tuple(value)
-
-
-def _invalid(path: Path, line: int, message: str) -> InvalidInputError:
-    return InvalidInputError([Violation(f"{path}:{line}", message)])

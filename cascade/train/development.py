@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cascade.errors import InvalidInputError, Violation
-from cascade.train.data import Collection, read_collection, read_qrels
+import numpy as np
+
+from cascade.evaluate import beir
+from cascade.index.lexical import Lexical
+from cascade.train.data import Collection, read_collection
 from cascade.types import Ranking
 
 Score = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 """(query, passage) pairs to one score each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Development:
+    """A judged split to measure on while training: BM25's best `depth` documents of `sample` questions."""
+
+    folder: Path
+    split: str = "test"
+    depth: int = 20
+    sample: int = 100
+    every_steps: int = 300
+
+    def load(self) -> DevelopmentSet:
+        """Its questions, with BM25's best documents."""
+        return DevelopmentSet.load(self.folder, self.split, depth=self.depth, sample=self.sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +46,8 @@ class DevelopmentSet:
     def load(folder: Path, split: str, *, depth: int, sample: int | None = None, seed: int = 0) -> DevelopmentSet:
         """Reads the split and ranks with BM25; `sample` keeps that many questions, drawn with `seed`."""
         collection = read_collection(folder)
-        qrels = read_qrels(folder, split)
+        qrels = beir.qrels(folder / beir.QRELS / f"{split}.tsv", collection.queries)
         query_ids = sorted(qrels)
-        unknown = [query_id for query_id in query_ids if query_id not in collection.queries]
-        if unknown:
-            message = f"question {unknown[0]!r} is not in queries.jsonl: add it"
-            raise InvalidInputError([Violation(str(folder / "qrels" / f"{split}.tsv"), message)])
         if sample is not None and sample < len(query_ids):
             query_ids = sorted(random.Random(seed).sample(query_ids, sample))
         heads = bm25_heads(collection, query_ids, depth)
@@ -63,24 +78,16 @@ class DevelopmentSet:
 
 
 def bm25_heads(collection: Collection, query_ids: Sequence[str], depth: int) -> dict[str, Ranking]:
-    """BM25's best `depth` documents of every question, over stemmed passages without stop words."""
-    import bm25s
-    import Stemmer
-
-    stemmer = Stemmer.Stemmer("english")
-    doc_ids = list(collection.texts)
-
-    def tokens(texts: list[str]) -> list[list[str]]:
-        tokenised = bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False)
-        return [list(words) for words in tokenised]
-
-    retriever = bm25s.BM25()
-    retriever.index(tokens(list(collection.texts.values())), show_progress=False)
-    queries = tokens([collection.queries[query_id] for query_id in query_ids])
-    found, scores = retriever.retrieve(queries, k=min(depth, len(doc_ids)), show_progress=False)
-    return {
-        query_id: Ranking.from_scores(
-            [(doc_ids[int(row)], float(value)) for row, value in zip(rows, values, strict=True)], "bm25"
-        )
-        for query_id, rows, values in zip(query_ids, found, scores, strict=True)
-    }
+    """BM25's best `depth` documents of every question, by the scores that an index of the collection gives."""
+    doc_ids = sorted(collection.texts)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "lexical"
+        passages = [collection.texts[doc_id] for doc_id in doc_ids]
+        Lexical.build(passages, folder, None, np.full(len(passages), -1, dtype=np.int64))
+        lexical = Lexical.load(folder, len(passages))
+        heads = {}
+        for query_id in query_ids:
+            rows, scores = lexical.search(collection.queries[query_id], depth, None)
+            found = zip(rows.tolist(), scores.tolist(), strict=True)
+            heads[query_id] = Ranking.from_scores([(doc_ids[row], score) for row, score in found], "bm25")
+    return heads

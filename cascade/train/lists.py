@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cascade.train.data import Collection, Similarity, Triple
+from cascade.train.data import Collection, GradedList, Similarity, Triple
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class ListMix:
     pool: int = 50
     label_share: float = 0.6
     scale: float = 20.0
+    graded_size: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,41 @@ def build_lists(
     draw = random.Random(seed)
     doc_ids = list(collection.texts)
     return [_build_list(collection, doc_ids, triple, similarity, mix, draw) for triple in triples]
+
+
+def build_graded_lists(
+    collection: Collection, graded: Sequence[GradedList], similarity: Similarity, mix: ListMix, seed: int
+) -> list[TrainingList]:
+    """One list for each question with an answer, the same for the same seed.
+
+    It holds up to `graded_size` of its documents, taken from each grade in turn; a document's part in the label is
+    2^grade - 1, as in the gain of nDCG.
+    """
+    draw = random.Random(seed)
+    lists = []
+    for item in graded:
+        by_grade: dict[int, list[str]] = {}
+        for doc_id, grade in item.grades.items():
+            by_grade.setdefault(grade, []).append(doc_id)
+        shuffled = [draw.sample(doc_ids, len(doc_ids)) for _, doc_ids in sorted(by_grade.items(), reverse=True)]
+        turns = [doc_id for turn in zip_longest(*shuffled) for doc_id in turn if doc_id is not None]
+        members = draw.sample(turns[: mix.graded_size], min(mix.graded_size, len(turns)))
+        gains = [2.0 ** max(item.grades[doc_id], 0) - 1 for doc_id in members]
+        if any(gains):
+            targets = _targets(item.query_id, members, gains, similarity, mix)
+            texts = tuple(collection.texts[doc_id] for doc_id in members)
+            lists.append(TrainingList(item.query, texts, tuple(float(target) for target in targets)))
+    return lists
+
+
+def _targets(
+    query_id: str, members: Sequence[str], gains: Sequence[float], similarity: Similarity, mix: ListMix
+) -> NDArray[np.float64]:
+    logits = mix.scale * similarity.cosines(query_id, members).astype(np.float64)
+    teacher = np.exp(logits - logits.max())
+    label = np.asarray(gains) / np.sum(gains)
+    blended: NDArray[np.float64] = mix.label_share * label + (1 - mix.label_share) * teacher / teacher.sum()
+    return blended
 
 
 def _build_list(
@@ -70,10 +108,7 @@ def _build_list(
         count = int(wanted) + (draw.random() < wanted % 1)
         negatives.extend(draw.sample(fresh, min(count, len(fresh))))
     members = [positive, *negatives]
-    logits = mix.scale * similarity.cosines(triple.query_id, members).astype(np.float64)
-    teacher = np.exp(logits - logits.max())
-    targets = (1 - mix.label_share) * teacher / teacher.sum()
-    targets[0] += mix.label_share
+    targets = _targets(triple.query_id, members, [1.0] + [0.0] * len(negatives), similarity, mix)
     texts = [collection.texts[doc_id] for doc_id in members]
     count = int(mix.echoes) + (draw.random() < mix.echoes % 1)
     if count:

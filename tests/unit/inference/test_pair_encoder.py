@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from sentence_transformers import CrossEncoder
 
 from cascade.inference.cross_encoder import CrossEncoderModel
-from cascade.inference.pair_encoder import PairEncoder, load_cross_encoder
+from cascade.inference.pair_encoder import PairEncoder, as_cross_encoder, load_cross_encoder
 
 QUERY = "what is tea"
 PASSAGES = ["tea", "some facts about tea and milk and more", "rain", "iron " * 40]
@@ -23,8 +22,7 @@ def grafted(tiny_bert: Path) -> PairEncoder:
 @pytest.fixture(scope="module")
 def folder(grafted: PairEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pair-encoder")
-    model = CrossEncoder(modules=[grafted], activation_fn=torch.nn.Identity(), device="cpu")
-    model.save_pretrained(str(folder), create_model_card=False)
+    as_cross_encoder(grafted).save_pretrained(str(folder), create_model_card=False)
     return folder
 
 

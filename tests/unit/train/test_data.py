@@ -11,7 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from cascade.errors import InvalidInputError
-from cascade.train.data import Collection, Similarity, Triple, read_collection, read_qrels, read_triples
+from cascade.train.data import (
+    Collection,
+    Similarity,
+    Triple,
+    read_collection,
+    read_graded,
+    read_questions,
+    read_triples,
+)
 
 _VECTORS = {"q": (1.0, 0.0), "answer": (1.0, 0.0), "near": (0.9, 0.436), "twin": (0.999, 0.0447), "far": (0.0, 1.0)}
 
@@ -33,11 +41,10 @@ def test_a_passage_is_the_title_above_the_text(beir_folder: Path) -> None:
     assert collection.queries["q-tea"] == "what is tea"
 
 
-def test_triples_and_judgments_are_read(beir_folder: Path) -> None:
+def test_triples_are_read(beir_folder: Path) -> None:
     triples = read_triples(beir_folder, read_collection(beir_folder))
     assert len(triples) == 12
     assert triples[0].positive_ids == ("tea-0",)
-    assert read_qrels(beir_folder, "test")["q-tea"] == {"tea-0": 1}
 
 
 def test_a_positive_is_never_a_negative_too(beir_folder: Path) -> None:
@@ -49,9 +56,10 @@ def test_a_positive_is_never_a_negative_too(beir_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{not json", r"triples\.train\.jsonl:2: not JSON"),
+        ("{not json", r"triples\.train\.jsonl:2: not valid JSON"),
         ("[1]", r"triples\.train\.jsonl:2: found list"),
-        ('{"query_id": "q", "query": "x", "positive_ids": []}', r"jsonl:2: 'negative_ids' is None"),
+        ('{"query_id": "q", "query": "x"}', r"jsonl:2: 'positive_ids' is None"),
+        ('{"query_id": "q", "query": "x", "positive_ids": ["tea-0"]}', r"jsonl:2: query 'q' is not in queries\.jsonl"),
         ('{"query_id": "q", "query": "x", "positive_ids": [], "negative_ids": []}', r"jsonl:2: .*is empty"),
         (
             '{"query_id": "q", "query": "x", "positive_ids": ["nope"], "negative_ids": []}',
@@ -70,18 +78,12 @@ def test_a_broken_triple_names_file_and_line(beir_folder: Path, line: str, messa
 
 def test_invalid_utf8_names_file_and_line(beir_folder: Path) -> None:
     (beir_folder / "queries.jsonl").write_bytes(b'{"_id": "a", "text": "b"}\n{"_id": "\xff"}\n')
-    with pytest.raises(InvalidInputError, match=r"queries\.jsonl:2: not UTF-8"):
+    with pytest.raises(InvalidInputError, match=r"queries\.jsonl:2: not valid UTF-8"):
         read_collection(beir_folder)
 
 
-def test_a_broken_judgment_names_file_and_line(beir_folder: Path) -> None:
-    (beir_folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq-tea tea-0 1\n")
-    with pytest.raises(InvalidInputError, match=r"test\.tsv:2: found 'q-tea tea-0 1'"):
-        read_qrels(beir_folder, "test")
-
-
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match=r"corpus\.jsonl: does not exist"):
+    with pytest.raises(InvalidInputError, match=r"corpus\.jsonl: cannot be read"):
         read_collection(tmp_path)
 
 
@@ -106,3 +108,29 @@ def test_vectors_are_kept_for_the_next_call(geometry: tuple[Collection, Triple],
 
     again = Similarity.of(collection, refuse, tmp_path)
     assert np.allclose(first.cosines("1", ["near", "far"]), again.cosines("1", ["near", "far"]), atol=1e-3)
+
+
+def _questions(folder: Path) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    found = read_questions(folder, read_collection(folder))
+    return {question.query_id: (question.positive_ids, question.negative_ids) for question in found}
+
+
+def test_questions_come_from_triples_then_grades_then_judgments_then_alone(beir_folder: Path) -> None:
+    assert len(_questions(beir_folder)["q-tea"][1]) == 3
+    (beir_folder / "triples.train.jsonl").unlink()
+    grades = [{"id": "tea-0", "grade": 2}, {"id": "rain-0", "grade": 0}]
+    row = {"query_id": "q-tea", "query": "what is tea", "candidates": grades}
+    (beir_folder / "listwise.train.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    assert _questions(beir_folder) == {"q-tea": (("tea-0",), ("rain-0",))}
+    (beir_folder / "listwise.train.jsonl").unlink()
+    (beir_folder / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nq-rain\train-0\t1\n")
+    assert _questions(beir_folder) == {"q-rain": (("rain-0",), ())}
+    (beir_folder / "qrels" / "train.tsv").unlink()
+    assert set(_questions(beir_folder).values()) == {((), ())}
+
+
+def test_a_grade_that_is_no_number_is_named(beir_folder: Path) -> None:
+    row = {"query_id": "q-tea", "query": "what is tea", "candidates": [{"id": "tea-0", "grade": "high"}]}
+    (beir_folder / "listwise.train.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    with pytest.raises(InvalidInputError, match=r"listwise\.train\.jsonl:1: candidate .* expected an id"):
+        read_graded(beir_folder, read_collection(beir_folder))

@@ -41,5 +41,5 @@ def test_a_sample_is_the_same_for_the_same_seed(beir_folder: Path) -> None:
 def test_a_judged_question_without_text_is_named(beir_folder: Path) -> None:
     with (beir_folder / "qrels" / "test.tsv").open("a") as file:
         file.write("q-missing\ttea-0\t1\n")
-    with pytest.raises(InvalidInputError, match=r"test\.tsv: question 'q-missing' is not in queries\.jsonl"):
+    with pytest.raises(InvalidInputError, match=r"test\.tsv:14: query 'q-missing' is not in queries\.jsonl"):
         DevelopmentSet.load(beir_folder, "test", depth=2)

@@ -58,6 +58,9 @@ def test_the_mix_decides_how_many_negatives_there_are(
 ) -> None:
     lists = build_lists(*material, ListMix(nearest=2, overlapping=1, random=1), seed=1)
     assert {len(item.documents) for item in lists} == {5}
+    echoing = build_lists(*material, ListMix(nearest=0, overlapping=0, random=0, echoes=1), seed=1)
+    questions = set(material[0].queries.values())
+    assert all(len(questions & set(item.documents)) == 1 and item.query not in item.documents for item in echoing)
     halves = build_lists(*material, ListMix(nearest=0, overlapping=1, random=0.5), seed=1)
     assert {len(item.documents) for item in halves} == {2, 3}
 

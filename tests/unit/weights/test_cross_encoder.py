@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from cascade.errors import ModelLoadError
-from cascade.inference.pair_encoder import PairEncoder, load_cross_encoder
+from cascade.inference.pair_encoder import PairEncoder, as_cross_encoder, load_cross_encoder
 from cascade.weights import cross_encoder, resolve
 
 NAMES = ("cross-encoder", "cross-encoder-l3")
@@ -73,7 +73,4 @@ def test_missing_shipped_files_tell_to_reinstall(tmp_path: Path, monkeypatch: py
 
 
 def _save(module: PairEncoder, folder: Path) -> None:
-    from sentence_transformers import CrossEncoder
-
-    model = CrossEncoder(modules=[module], activation_fn=torch.nn.Identity(), device="cpu")
-    model.save_pretrained(str(folder), create_model_card=False)
+    as_cross_encoder(module).save_pretrained(str(folder), create_model_card=False)
