@@ -14,7 +14,8 @@ import pytest
 
 from cascade.budget import Budget
 from cascade.inference.encoder import Encoded
-from cascade.stages import Fuser, Reranker, Retriever, Usage
+from cascade.inference.stored_vectors import quantised
+from cascade.stages import Fuser, Reranker, Retriever, StoredVectors, Usage
 from cascade.types import Candidate, Query, Ranking
 
 
@@ -61,6 +62,28 @@ class HashedWords:
         for word in text.lower().split():
             vector[zlib.crc32(word.encode()) % self.dimensions] += 1.0
         return vector / np.float32(np.linalg.norm(vector))
+
+
+class HashedTokens:
+    """A multi-vector model without weights: every word is a vector by its hash, and texts are cut at `most` words."""
+
+    def __init__(self, dimensions: int = 16, most: int = 8) -> None:
+        self.reference = "hashed-tokens"
+        self.dimensions = dimensions
+        self.encoded: list[str] = []
+        self._most = most
+
+    def encode_documents(self, passages: Sequence[str]) -> list[StoredVectors]:
+        """The vectors of every passage, in order; what was asked for is in `encoded`."""
+        self.encoded.extend(passages)
+        return [self._stored(passage.lower().split()) for passage in passages]
+
+    def _stored(self, words: Sequence[str]) -> StoredVectors:
+        vectors = np.full((min(len(words), self._most), self.dimensions), 0.1, dtype=np.float32)
+        for row, word in enumerate(words[: self._most]):
+            vectors[row, zlib.crc32(word.encode()) % self.dimensions] += 1.0
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return quantised(unit, len(vectors), len(words))
 
 
 def candidates_of(texts: Sequence[str]) -> list[Candidate]:

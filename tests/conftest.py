@@ -50,6 +50,41 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_multi_vector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a two-layer multi-vector model with random weights and all-MiniLM's tokenizer."""
+    import torch
+    from sentence_transformers import MultiVectorEncoder
+    from sentence_transformers.base.modules import Dense, Normalize, Transformer
+    from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    from cascade.weights import resolve_model
+
+    base, folder = tmp_path_factory.mktemp("tiny-bert"), tmp_path_factory.mktemp("tiny-multi-vector")
+    torch.manual_seed(1)
+    BertModel(
+        BertConfig(
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=128,
+            initializer_range=0.2,
+        )
+    ).save_pretrained(base)
+    tokenizer = AutoTokenizer.from_pretrained(resolve_model("embedded:all-minilm-l6-v2"), model_max_length=128)
+    tokenizer.save_pretrained(base)
+    parts = [
+        Transformer(str(base), document_length=64),
+        Dense(32, 16, bias=False, activation_function=torch.nn.Identity(), module_input_name="token_embeddings"),
+        MultiVectorMask(),
+        Normalize(module_input_name="token_embeddings"),
+    ]
+    MultiVectorEncoder(modules=parts, device="cpu").save_pretrained(str(folder), create_model_card=False)
+    return folder
+
+
 _TEXTS = [
     "Which passage answers the query? Passage: Query: Question: what is the capital of france",
     "Paris is the capital and largest city of France.",

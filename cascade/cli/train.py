@@ -69,6 +69,54 @@ def cross_encoder(
     typer.echo(f"{model}")
 
 
+@app.command("late-interaction")
+def late_interaction(
+    data: Data,
+    out: Out,
+    resume: Resume = False,
+    steps: Steps = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the lists.")] = 1,
+    seed: Seed = 13,
+    threads: Threads = None,
+    dev_data: DevData = None,
+    dev_split: DevSplit = "test",
+    dev_sample: Annotated[int, typer.Option(min=1, help="Questions to measure on meanwhile.")] = 100,
+    dev_every: Annotated[int, typer.Option(min=1, help="Steps between two measurements.")] = 300,
+    lists: Lists = None,
+    lists_per_batch: Annotated[int, typer.Option(min=1, help="Questions in a batch.")] = 8,
+    dimensions: Annotated[int, typer.Option(min=8, help="Components of a token's vector.")] = 128,
+    trained_layers: Annotated[int, typer.Option(min=0, help="Layers trained too, from the top.")] = 0,
+    learning_rate: Annotated[float, typer.Option(min=0, help="The highest learning rate of layers.")] = 3e-5,
+    projection_learning_rate: Annotated[float, typer.Option(min=0, help="The highest of the projection.")] = 3e-4,
+    temperature: Annotated[float, typer.Option(min=0.01, help="What MaxSim is divided by.")] = 0.5,
+    vectors: Annotated[Path | None, typer.Option(help="A folder that keeps the bi-encoder's vectors.")] = None,
+    bf16: Annotated[bool, typer.Option(help="Forward passes in bfloat16.")] = True,
+) -> None:
+    """Train a late interaction model over all-MiniLM-L6-v2 on judged questions, with mined negatives.
+
+    Each folder has triples.train.jsonl. Without trained layers every text is read once, and further passes cost little.
+    """
+    from cascade.train.late_interaction import LateInteractionRecipe, train_late_interaction
+
+    set_threads(threads)
+    recipe = LateInteractionRecipe(
+        dimensions=dimensions,
+        trained_layers=trained_layers,
+        temperature=temperature,
+        lists_per_batch=lists_per_batch,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        projection_learning_rate=projection_learning_rate,
+        lists=counts_of(lists),
+        steps=steps,
+        bf16=bf16,
+        seed=seed,
+    )
+    development = development_of(dev_data, dev_split, dev_sample, dev_every)
+    model = train_late_interaction(data, out, recipe, vectors=vectors, development=development, resume=resume)
+    typer.echo(f"{model}")
+
+
 @app.command("pack")
 def pack(
     model: Annotated[Path, typer.Argument(help="The folder of a finished cross-encoder or late interaction model.")],

@@ -90,6 +90,4 @@ class TokenEncoder(Protocol):
 
 def no_token_encoder(reference: str) -> TokenEncoder:
     """Where there are no multi-vector models. Raises ModelLoadError."""
-    raise ModelLoadError(
-        reference, "the index needs it for token vectors, and none are made here; name no token vectors"
-    )
+    raise ModelLoadError(reference, "no token vectors can be made here; create the index without them")

@@ -15,7 +15,7 @@ from cascade.train.development import DevelopmentSet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sentence_transformers import CrossEncoder
+    from sentence_transformers import CrossEncoder, MultiVectorEncoder
     from sentence_transformers.base.model import BaseModel
 
 
@@ -50,6 +50,34 @@ class RerankingEvaluator(BaseEvaluator):
         def score(pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
             with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
                 return [float(value) for value in predict(list(pairs), show_progress_bar=False)]
+
+        values = self._development.ndcg(self._development.rerank(score)).values()
+        return {"ndcg_at_10": sum(values) / len(values)}
+
+
+class MultiVectorEvaluator(BaseEvaluator):
+    """As RerankingEvaluator, for a multi-vector model."""
+
+    def __init__(self, development: DevelopmentSet, *, bf16: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # the base class has no annotations
+        self.primary_metric = "ndcg_at_10"
+        self._development = development
+        self._bf16 = bf16
+
+    def __call__(
+        self, model: BaseModel, output_path: str | None = None, epoch: float = -1, steps: int = -1
+    ) -> dict[str, float]:
+        """Called by the trainer; the mean counts a question whose answer BM25 did not find as 0."""
+        encoder = cast("MultiVectorEncoder", model)
+
+        def score(pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
+            queries, documents = (list(dict.fromkeys(side)) for side in zip(*pairs, strict=True))
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
+                asked = dict(zip(queries, encoder.encode_query(queries, show_progress_bar=False), strict=True))
+                read = dict(zip(documents, encoder.encode_document(documents, show_progress_bar=False), strict=True))
+            sides = [asked[query].float() for query, _ in pairs], [read[text].float() for _, text in pairs]
+            scores = encoder.similarity_pairwise(*sides)
+            return [float(value) for value in scores]
 
         values = self._development.ndcg(self._development.rerank(score)).values()
         return {"ndcg_at_10": sum(values) / len(values)}

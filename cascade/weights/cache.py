@@ -44,8 +44,8 @@ def ensure(cache_root: Path, name: str, version: str, build: Callable[[Path], No
     try:
         build(scratch)
         scratch.chmod(0o755)
-        for path in scratch.iterdir():  # safetensors writes files that only the owner may read
-            path.chmod(0o644)
+        for path in scratch.rglob("*"):  # safetensors writes files that only the owner may read
+            path.chmod(0o755 if path.is_dir() else 0o644)
         try:
             scratch.rename(folder)
         except OSError:

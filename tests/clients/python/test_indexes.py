@@ -37,6 +37,12 @@ def test_an_index_lives_from_create_to_drop(client: Any) -> None:
         client.get_index("a")
 
 
+def test_an_index_may_keep_token_vectors_and_tells_what_they_take(client: Any, shelf: Any) -> None:
+    created = client.create_index("a", token_vectors="m")
+    assert [(r.encoder, r.token_vectors) for r in shelf.requests] == [("", "m")]
+    assert (created.token_vectors, created.token_vector_bytes_per_document) == ("t", 123.5)
+
+
 def test_documents_travel_in_batches_and_only_the_first_names_the_index(client: Any, shelf: Any) -> None:
     sent: list[int] = []
     client.upsert("a", _documents(5), batch=2, progress=sent.append)

@@ -52,6 +52,19 @@ def test_an_index_lives_from_create_to_drop(
     assert json.loads(gone.stderr)["error"]["code"] == "NOT_FOUND"
 
 
+def test_token_vectors_are_kept_where_that_is_asked_for_and_their_size_is_shown(
+    run: Callable[..., Any], run_json: Callable[..., Any], tiny_multi_vector: Path, tmp_path: Path
+) -> None:
+    where = ["--local", "--data-dir", str(tmp_path / "data")]
+    created = run_json("index", "create", "notes", "--token-vectors", str(tiny_multi_vector), *where)
+    assert (created["token_vectors"], created["token_vector_bytes_per_document"]) == (str(tiny_multi_vector), 0.0)
+    run_json("index", "add", "notes", "-", *where, stdin=_LINES)
+    size = run_json("index", "show", "notes", *where)["token_vector_bytes_per_document"]
+    assert size > 100
+    for command in (("show", "notes"), ("list",)):
+        assert f"{size:,.0f} bytes a document" in " ".join(run("index", *command, *where).stdout.split())
+
+
 def test_one_bad_line_refuses_all_and_nothing_is_asked_of_the_index(run: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     path.write_bytes(_LINES + b"{\n" + b'{"_id": "a", "text": "twice"}\n')

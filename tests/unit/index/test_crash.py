@@ -10,16 +10,23 @@ from pathlib import Path
 import pytest
 
 from cascade.index import IndexStore
-from cascade.testing import HashedWords
+from cascade.testing import HashedTokens, HashedWords
 from cascade.types import Document
 
 DOCUMENTS = 200
+
+
+@pytest.fixture
+def open_store(tmp_path: Path, encoder: HashedWords) -> Callable[[], IndexStore]:
+    """As another process would open what the writer wrote."""
+    return lambda: IndexStore(tmp_path / "indexes", lambda reference: encoder, lambda reference: HashedTokens())
+
 
 WRITER = f"""
 import sys, time
 from pathlib import Path
 from cascade.index import IndexStore
-from cascade.testing import HashedWords
+from cascade.testing import HashedTokens, HashedWords
 from cascade.types import Document
 
 def say(*words):
@@ -30,9 +37,9 @@ def hang(*ignored, **also):
     say("here")
     time.sleep(3600)
 
-store = IndexStore(Path(sys.argv[1]), lambda reference: HashedWords())
+store = IndexStore(Path(sys.argv[1]), lambda reference: HashedWords(), lambda reference: HashedTokens())
 if not store.list():
-    store.create("notes", "hashed-words")
+    store.create("notes", "hashed-words", "hashed-tokens")
 index = store.open("notes")
 
 def generation(number):
@@ -79,6 +86,11 @@ def _generation(store: IndexStore) -> int:
     assert len(snapshot.bm25(name, 1000, None)) == DOCUMENTS
     expected = HashedWords().encode_documents([documents["d7"].text])[0]
     assert snapshot.vectors(["d7"])[0].tolist() == expected.tolist()
+    assert snapshot.token_vectors is not None
+    kept = snapshot.token_vectors.fetch([f"d{i}" for i in range(DOCUMENTS)])
+    assert len(kept) == DOCUMENTS
+    (tokens,) = HashedTokens().encode_documents([documents["d7"].text])
+    assert (kept["d7"].vectors == tokens.vectors).all()
     return int(name[1:])
 
 

@@ -1,0 +1,124 @@
+"""A multi-vector model of any of the formats scores as its own library does, and tells what it cut."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from sentence_transformers import MultiVectorEncoder
+
+from cascade.errors import ModelLoadError
+from cascade.inference.batcher import AbandonedError
+from cascade.inference.multi_vector import MultiVectorModel
+
+QUERY = "how is bread made"
+PASSAGES = ["Bread is baked.", "word " * 300, "", "Flour and water make dough, and an oven does the rest."]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_multi_vector: Path) -> MultiVectorModel:
+    model = MultiVectorModel(str(tiny_multi_vector), device="cpu")
+    model.ensure_loaded()
+    return model
+
+
+@pytest.fixture
+def pylate(tiny_multi_vector: Path, tmp_path: Path) -> Path:
+    """The same weights as PyLate writes them: markers and lengths beside a transformer and a projection."""
+    folder = tmp_path / "pylate"
+    shutil.copytree(tiny_multi_vector, folder)
+    shutil.rmtree(folder / "2_MultiVectorMask")
+    shutil.rmtree(folder / "3_Normalize")
+    transformer = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
+    dense = {"idx": 1, "name": "1", "path": "1_Dense", "type": "pylate.models.Dense.Dense"}
+    (folder / "modules.json").write_text(json.dumps([transformer, dense]))
+    shape = {"in_features": 32, "out_features": 16, "bias": False}
+    activation = {"activation_function": "torch.nn.modules.linear.Identity"}
+    (folder / "1_Dense" / "config.json").write_text(json.dumps(shape | activation))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 63, "do_lower_case": False}))
+    settings = {
+        "model_type": "ColBERT",
+        "prompts": {},
+        "default_prompt_name": None,
+        "similarity_fn_name": "MaxSim",
+        "query_prefix": "[unused0] ",
+        "document_prefix": "[unused1] ",
+        "query_length": 12,
+        "document_length": 40,
+        "attend_to_expansion_tokens": False,
+        "skiplist_words": ["."],
+    }
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(settings))
+    return folder
+
+
+def _library_scores(folder: Path, passages: list[str]) -> list[float]:
+    library = MultiVectorEncoder(str(folder), device="cpu", similarity_fn_name="meanmaxsim")
+    asked = library.encode_query([QUERY], show_progress_bar=False)
+    read = library.encode_document(passages, show_progress_bar=False)
+    return [float(score) for score in library.similarity(asked, read)[0]]
+
+
+def test_scores_equal_the_librarys_own(model: MultiVectorModel, tiny_multi_vector: Path) -> None:
+    found = model.score_documents(QUERY, PASSAGES, max_batch_tokens=256)
+    assert found.scores == pytest.approx(_library_scores(tiny_multi_vector, PASSAGES), abs=1e-5)
+
+
+def test_scores_do_not_depend_on_the_batch(model: MultiVectorModel) -> None:
+    alone = [model.score_documents(QUERY, [passage]).scores[0] for passage in PASSAGES]
+    assert model.score_documents(QUERY, PASSAGES).scores == pytest.approx(alone, abs=1e-5)
+
+
+def test_a_folder_of_pylate_is_read_with_its_markers_its_expansion_and_its_skiplist(pylate: Path) -> None:
+    model = MultiVectorModel(str(pylate), device="cpu")
+    model.ensure_loaded()
+    found = model.score_documents(QUERY, PASSAGES)
+    assert found.scores == pytest.approx(_library_scores(pylate, PASSAGES), abs=1e-5)
+    query, tokens = model._encode_query(QUERY, 32)
+    assert len(query) == tokens == 12
+    # [CLS], the marker and [SEP] beside the document's own; the full stop is read, and has no vector.
+    assert found.seen == ((4, 4), (37, 300), (0, 0), (13, 13))
+    assert len(model._encode_documents(["Bread is baked."], 180)[0]) == 3 + 3
+
+
+def test_what_the_model_or_the_tier_cuts_is_told(model: MultiVectorModel) -> None:
+    assert model.score_documents(QUERY, PASSAGES).seen == ((4, 4), (62, 300), (0, 0), (13, 13))
+    assert model.score_documents(QUERY, PASSAGES, max_doc_tokens=10).seen == ((4, 4), (8, 300), (0, 0), (8, 13))
+
+
+def test_a_cut_document_scores_like_its_beginning(model: MultiVectorModel) -> None:
+    long, short = "bread water oven " * 50, "bread water oven " * 2
+    scores = model.score_documents(QUERY, [long, short], max_doc_tokens=8).scores
+    assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+
+
+def test_stored_vectors_score_nearly_as_their_texts_and_cost_no_tokens(model: MultiVectorModel) -> None:
+    texts = model.score_documents(QUERY, PASSAGES)
+    stored = model.score_documents(QUERY, model.encode_documents(PASSAGES))
+    assert stored.scores == pytest.approx(texts.scores, abs=5e-3)
+    assert stored.seen == texts.seen
+    assert stored.tokens == 4 + 2
+    mixed = model.score_documents(QUERY, [*model.encode_documents(PASSAGES[:2]), *PASSAGES[2:]])
+    assert mixed.scores == pytest.approx(texts.scores, abs=5e-3)
+
+
+def test_every_batch_is_observed_with_its_tokens(tiny_multi_vector: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    model = MultiVectorModel(str(tiny_multi_vector), device="cpu", on_batch=lambda *batch: seen.append(batch))
+    model.ensure_loaded()
+    seen.clear()
+    found = model.score_documents(QUERY, PASSAGES, max_batch_tokens=64)
+    assert sum(items for _, items, _ in seen) == 1 + len(PASSAGES)
+    assert sum(tokens for _, _, tokens in seen) == found.tokens
+
+
+def test_it_stops_between_batches_when_told(model: MultiVectorModel) -> None:
+    with pytest.raises(AbandonedError):
+        model.score_documents(QUERY, PASSAGES, stop=lambda: True)
+
+
+def test_a_bi_encoder_is_no_multi_vector_model() -> None:
+    model = MultiVectorModel("embedded:all-minilm-l6-v2", device="cpu")
+    with pytest.raises(ModelLoadError, match="expected a multi-vector model"):
+        model.ensure_loaded()
+    assert not model.status.ready
