@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +15,8 @@ from cascade.cli.output import print_json
 
 if TYPE_CHECKING:
     from cascade.evaluate.collection import Collection
-    from cascade.evaluate.report import Report
-    from cascade.evaluate.through_server import Runs, Setup
-    from cascade_client import AsyncClient
+    from cascade.evaluate.judge import Verdict
+    from cascade.evaluate.through_server import Setup
 
 
 class Candidates(StrEnum):
@@ -35,8 +35,12 @@ def eval_command(
         ),
     ],
     cascade: Annotated[
-        str, typer.Option(help="A cascade of the server, or the path of a cascade file.", show_default=False)
-    ],
+        str | None, typer.Option(help="A cascade of the server, or the path of a cascade file.", show_default=False)
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="Two of these, side by side; the second is tested against the first.", show_default=False),
+    ] = None,
     split: Annotated[
         str, typer.Option("--split", "--qrels", help="Which judgments: qrels/SPLIT.tsv, or the path of a file.")
     ] = "test",
@@ -70,51 +74,94 @@ def eval_command(
     as_json: AsJson = False,
 ) -> None:
     """Measure every stage of a cascade on a judged collection, with intervals and paired tests."""
-    from rich.console import Console
-
-    from cascade.evaluate import report as reports
     from cascade.evaluate import runs as run_files
     from cascade.evaluate.collection_index import index_name
-    from cascade.evaluate.tables import cost_table, quality_table
     from cascade.evaluate.through_server import Setup
     from cascade_server import logs
 
     logs.configure("console", "warning")
-    is_file = Path(cascade).suffix in (".yaml", ".yml")
-    if target is not None and (is_file or cascades is not None or data_dir is not None):
+    if (cascade is None) == (compare is None):
+        raise typer.BadParameter("give one of --cascade and --compare")
+    references = compare or (str(cascade),)
+    files = [reference for reference in references if _is_file(reference)]
+    if target is not None and (files or cascades is not None or data_dir is not None):
         raise typer.BadParameter(
             "a cascade file, --cascades and --data-dir are for a server in this process; leave out --target"
         )
-    if is_file and cascades is not None:
+    if len(files) == len(references) and cascades is not None:
         raise typer.BadParameter("name a cascade of --cascades, or give a cascade file, not both")
     if run is not None and candidates is not Candidates.INDEX:
         raise typer.BadParameter("--run says what a query is asked about; leave out --candidates")
     judged = _read(collection, split, run, run_depth, candidates, limit_queries, seed)
     setup = Setup(
-        cascade=Path(cascade).stem if is_file else cascade,
+        cascade="",
         index="" if judged.candidates is not None else index or index_name(judged.name),
         concurrency=concurrency,
         timeout=timeout_ms / 1e3,
         seed=seed,
         price_per_hour=price_per_hour,
     )
+    verdict = asyncio.run(_judge(judged, setup, references, target, tenant, cascades, data_dir))
+    for report, found in verdict.judged:
+        if runs is not None:
+            run_files.write(found, runs if compare is None else runs / report.cascade, report.cascade)
+    _print(judged, verdict, seed=seed, per_query=per_query, as_json=as_json)
+
+
+async def _judge(
+    collection: Collection,
+    setup: Setup,
+    references: Sequence[str],
+    target: str | None,
+    tenant: str,
+    cascades: Path | None,
+    data_dir: Path | None,
+) -> Verdict:
+    """Evaluate what `references` name: cascades of the server at `target`, or of one in this process, or files."""
+    from cascade.config import CascadeConfig, load
+    from cascade.evaluate import judge
+    from cascade.evaluate.serving import known_cascade
+
     if target is not None:
-        report, found = asyncio.run(_elsewhere(judged, setup, target, tenant))
-    else:
-        report, found = asyncio.run(
-            _in_process(judged, setup, tenant, cascades, Path(cascade) if is_file else None, data_dir)
-        )
-    if runs is not None:
-        run_files.write(found, runs, setup.cascade)
-    if as_json:
-        print_json(reports.to_json(report, per_query=per_query))
-        return
+        return await judge.elsewhere(collection, setup, references, target, tenant)
+    settings = read_settings(host="127.0.0.1", port=0, cascades_dir=cascades, data_dir=data_dir)
+    settings = settings.model_copy(update={"metrics_port": None})
+    configs: dict[str, CascadeConfig] = {}
+    for reference in references:
+        name = Path(reference).stem if _is_file(reference) else reference
+        config = load(Path(reference)) if _is_file(reference) else known_cascade(settings, tenant, reference)
+        configs[name if name not in configs else f"{name} (second)"] = config
+    return await judge.here(collection, setup, configs, settings, tenant)
+
+
+def _print(collection: Collection, verdict: Verdict, *, seed: int, per_query: bool, as_json: bool) -> None:
+    """The report, or both reports and how the second compares with the first."""
+    from rich.console import Console
+
+    from cascade.evaluate import compare, tables
+    from cascade.evaluate.report import to_json
+
     console = Console()
-    console.print(quality_table(report), cost_table(report))
-    for note in report.notes:
+    reports = [report for report, _ in verdict.judged]
+    if len(reports) == 2:
+        side = compare.side_by_side(collection, reports[0], reports[1], shared=verdict.shared, seed=seed)
+        if as_json:
+            print_json(compare.comparison_json(side, per_query=per_query))
+            return
+        console.print(tables.comparison_table(side), tables.moved_table(side))
+    elif as_json:
+        print_json(to_json(reports[0], per_query=per_query))
+        return
+    for report in reports:
+        console.print(tables.quality_table(report), tables.cost_table(report))
+        if report.degraded_queries or report.unanswered_queries:
+            console.print(f"{report.degraded_queries} queries degraded, {report.unanswered_queries} without an answer")
+    for note in dict.fromkeys(note for report in reports for note in report.notes):
         console.print(f"note: {note}")
-    if report.degraded_queries or report.unanswered_queries:
-        console.print(f"{report.degraded_queries} queries degraded, {report.unanswered_queries} without an answer")
+
+
+def _is_file(reference: str) -> bool:
+    return Path(reference).suffix in (".yaml", ".yml")
 
 
 def _read(
@@ -139,50 +186,3 @@ def _read(
     else:
         judged = collections.read(reference, split)
     return judged if limit_queries is None else judged.sample(limit_queries, seed)
-
-
-async def _elsewhere(collection: Collection, setup: Setup, target: str, tenant: str) -> tuple[Report, Runs]:
-    """Evaluate through the server at `target`."""
-    from cascade.errors import NotFoundError
-    from cascade.evaluate.collection_index import Wanted, index_through_server
-    from cascade.evaluate.progress import bar
-    from cascade_client import AsyncClient
-
-    async with AsyncClient(target, tenant=tenant) as client:
-        known = {cascade.name: cascade for cascade in (await client.info()).cascades}
-        if setup.cascade not in known:
-            raise NotFoundError("cascade", setup.cascade, list(known))
-        if collection.candidates is None:
-            encoder = next((stage.model for stage in known[setup.cascade].stages if stage.kind == "dense"), "")
-            wanted = Wanted(setup.index, collection.documents, encoder)
-            with bar(f"indexing {collection.name}") as progress:
-                await index_through_server(client, wanted, progress)
-        return await _ask(client, collection, setup)
-
-
-async def _in_process(
-    collection: Collection, setup: Setup, tenant: str, cascades: Path | None, file: Path | None, data_dir: Path | None
-) -> tuple[Report, Runs]:
-    """Evaluate through a server that lives as long as the evaluation."""
-    from cascade.config import load
-    from cascade.evaluate.collection_index import Wanted, index_on_disk
-    from cascade.evaluate.progress import bar
-    from cascade.evaluate.serving import encoder_of, known_cascade, serving, with_room
-
-    settings = read_settings(host="127.0.0.1", port=0, cascades_dir=cascades, data_dir=data_dir)
-    settings = settings.model_copy(update={"metrics_port": None})
-    config = known_cascade(settings, tenant, setup.cascade) if file is None else load(file)
-    if collection.candidates is None:
-        wanted = Wanted(setup.index, collection.documents, encoder_of(config))
-        with bar(f"indexing {collection.name}") as progress:
-            await index_on_disk(settings, tenant, wanted, progress)
-    async with serving(with_room(settings, collection), tenant, only={setup.cascade: config}) as served:
-        return await _ask(served.client, collection, setup)
-
-
-async def _ask(client: AsyncClient, collection: Collection, setup: Setup) -> tuple[Report, Runs]:
-    from cascade.evaluate.progress import count
-    from cascade.evaluate.through_server import evaluate
-
-    with count(f"asking {setup.cascade}", len(collection.queries)) as answered:
-        return await evaluate(client, collection, setup, answered=answered)

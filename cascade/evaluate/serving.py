@@ -31,20 +31,21 @@ def encoder_of(config: CascadeConfig) -> str:
     return next((r.model for r in config.retrieve if isinstance(r, DenseConfig)), "")
 
 
-def with_room(settings: Settings, collection: Collection) -> Settings:
-    """`settings` with limits that every query of `collection` keeps, with the candidates that it brings."""
+def with_room(settings: Settings, collection: Collection, most: int = 0) -> Settings:
+    """`settings` with limits that every query of `collection` keeps, with its candidates or any `most` documents."""
     chars = {document.doc_id: len(document.title) + len(document.text) for document in collection.documents}
     own = collection.candidates.by_query.values() if collection.candidates is not None else ()
+    longest = max(chars.values())
     # A character has at most four bytes; an answer names every document once for every stage.
-    largest = max((sum(4 * chars.get(d, 0) + 1024 for d in doc_ids) for doc_ids in own), default=0)
-    most = max((len(doc_ids) for doc_ids in own), default=0)
+    sizes = [most * (4 * longest + 1024), *(sum(4 * chars.get(d, 0) + 1024 for d in doc_ids) for doc_ids in own)]
+    most = max([most, *map(len, own)])
     return settings.model_copy(
         update={
             "max_documents": max(settings.max_documents, most),
             "max_top_k": max(settings.max_top_k, most),
-            "max_document_chars": max(settings.max_document_chars, *chars.values()),
+            "max_document_chars": max(settings.max_document_chars, longest),
             "max_query_chars": max(settings.max_query_chars, *map(len, collection.queries.values())),
-            "max_message_bytes": max(settings.max_message_bytes, largest),
+            "max_message_bytes": min(max(settings.max_message_bytes, *sizes), 2**31 - 1),
         }
     )
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
+from cascade.evaluate.compare import SideBySide
+from cascade.evaluate.pool import Pooled
 from cascade.evaluate.report import Report, StageFigures
 from cascade.evaluate.significance import Interval
 from cascade_client import Ranked
@@ -63,6 +66,69 @@ def cost_table(report: Report) -> Table:
     return table
 
 
+def comparison_table(side: SideBySide) -> Table:
+    """One row per cascade: what its last stage reaches and what a query costs; what the second is to the first."""
+    first, second = side.reports
+    name = first.compared_by
+    table = _narrow(f"{first.collection} ({first.split}), {first.queries} queries")
+    table.add_column("cascade")
+    for column in (name, "Δ", "p", "tokens", "ms", *(["money"] if side.spent[0].money is not None else [])):
+        table.add_column(column, justify="right")
+    for report, spent in zip(side.reports, side.spent, strict=True):
+        last = report is second
+        table.add_row(
+            report.cascade,
+            _with_interval(report.stages[-1].measures[name]),
+            _difference(side.delta) if last else "",
+            f"{side.against.p:.4f}" if last else "",
+            f"{spent.tokens:.0f}",
+            _milliseconds(spent.seconds),
+            *([f"{spent.money:.3g}"] if spent.money is not None else []),
+        )
+    table.caption = (
+        f"{second.cascade} against {first.cascade}: {side.wins} queries better, {side.ties} the same, {side.losses} "
+        f"worse. Costs are means per query over all stages."
+    )
+    if side.shared:
+        table.caption += f" Ran once for both: {', '.join(side.shared)}."
+    return table
+
+
+def moved_table(side: SideBySide) -> Table:
+    """One row for each query that moved most: its text, and what the last stage of each cascade got."""
+    first, second = side.reports
+    table = _narrow("Queries that moved most")
+    table.add_column("query", overflow="ellipsis", no_wrap=True, max_width=48)
+    for column in (first.cascade, second.cascade, "Δ"):
+        table.add_column(column, justify="right")
+    for moved in side.moved:
+        table.add_row(
+            Text(moved.text), f"{moved.first:.3f}", f"{moved.second:.3f}", f"{moved.second - moved.first:+.3f}"
+        )
+    return table
+
+
+def pooled_table(pooled: Pooled) -> Table:
+    """One row per stage over all collections, with what it adds to the one before, in all and in each."""
+    table = _narrow()
+    table.add_column("stage")
+    for column in (pooled.compared_by, "Δ", "p", *(f"Δ {place}" for place in range(1, len(pooled.collections) + 1))):
+        table.add_column(column, justify="right")
+    for stage in pooled.stages:
+        previous = stage.against_previous
+        table.add_row(
+            stage.stage,
+            _with_interval(stage.measure),
+            f"{previous.delta:+.3f}" if previous else "",
+            f"{previous.p:.4f}" if previous else "",
+            *(f"{delta:+.3f}" for delta in stage.deltas),
+        )
+    numbered = zip(pooled.collections, pooled.queries, strict=True)
+    names = "; ".join(f"{place}: {name}, {count} queries" for place, (name, count) in enumerate(numbered, start=1))
+    table.caption = f"Every query counts alike. Δ and p: against the row above, by a paired randomisation test. {names}"
+    return table
+
+
 def answer_table(ranked: Ranked) -> Table:
     """One row per stage: how it ended, what it cost, and the rank that it gave each of the results."""
     table = _narrow()
@@ -90,6 +156,10 @@ def _narrow(title: str | None = None) -> Table:
 
 def _with_interval(value: Interval) -> str:
     return f"{value.mean:.3f}\n{_short(value.low)}–{_short(value.high)}"
+
+
+def _difference(value: Interval) -> str:
+    return f"{value.mean:+.3f}\n{value.low:+.3f} to {value.high:+.3f}"
 
 
 def _milliseconds(seconds: float) -> str:

@@ -31,12 +31,19 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
+class Described:
+    """A cascade as the server describes it."""
+
+    name: str
+    config_hash: str
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """What a cascade's stages showed of every query of a collection; only the first `top_k` ranks are known."""
 
-    cascade: str
-    config_hash: str
-    stages: tuple[Stage, ...]
+    cascade: Described
     by_query: Mapping[str, Observation]
     top_k: int
     notes: tuple[str, ...] = ()
@@ -54,12 +61,13 @@ async def conclude(collection: Collection, setup: Setup, observed: Observed) -> 
     if collection.candidates is not None and collection.candidates.kind == "run":
         observed = _after_run(observed, collection.candidates)
     observations = observed.by_query
-    runs = rebuild(observed.stages, observations)
+    cascade = observed.cascade
+    runs = rebuild(cascade.stages, observations)
     # Thousands of resamples take a while, and the server may live on this event loop.
     figures = await asyncio.to_thread(
         measure,
         collection,
-        observed.stages,
+        cascade.stages,
         runs,
         observations,
         seed=setup.seed,
@@ -69,8 +77,8 @@ async def conclude(collection: Collection, setup: Setup, observed: Observed) -> 
         collection=collection.name,
         split=collection.split,
         queries=len(collection.queries),
-        cascade=observed.cascade,
-        config_hash=observed.config_hash,
+        cascade=cascade.name,
+        config_hash=cascade.config_hash,
         index=setup.index,
         top_k=observed.top_k,
         degraded_queries=sum(o.degraded for o in observations.values()),
@@ -95,22 +103,26 @@ async def observe(
     Raises NotFoundError for a cascade that the server does not have, InvalidInputError for more candidates than it
     takes, ClientError for any other failure.
     """
-    info = await client.info()
-    found = {known.name: known for known in info.cascades}
-    if setup.cascade not in found:
-        raise NotFoundError("cascade", setup.cascade, list(found))
-    cascade = found[setup.cascade]
-    stages = tuple(Stage(stage.name, stage.kind, stage.depth) for stage in cascade.stages)
-    deepest = max(stage.depth for stage in stages)
+    cascade, limits = await describe(client, setup.cascade), (await client.info()).limits
+    deepest = max(stage.depth for stage in cascade.stages)
     if collection.candidates is not None:
-        _check_candidates(collection.candidates, info.limits)
+        _check_candidates(collection.candidates, limits)
         deepest = collection.candidates.most  # over documents that came with the query, no stage leaves any out
-    top_k = min(deepest, info.limits.max_top_k)
+    top_k = min(deepest, limits.max_top_k)
     notes: tuple[str, ...] = ()
     if top_k < deepest:
         notes = (f"the server returns at most {top_k} results: ranks below that, to {deepest}, are not measured",)
     observations = await _ask_all(client, collection, setup, top_k, answered)
-    return Observed(cascade.name, cascade.config_hash, stages, observations, top_k, notes)
+    return Observed(cascade, observations, top_k, notes)
+
+
+async def describe(client: AsyncClient, name: str) -> Described:
+    """The cascade called `name`. Raises NotFoundError for one that the server does not have."""
+    found = {known.name: known for known in (await client.info()).cascades}
+    if name not in found:
+        raise NotFoundError("cascade", name, list(found))
+    stages = tuple(Stage(stage.name, stage.kind, stage.depth) for stage in found[name].stages)
+    return Described(name, found[name].config_hash, stages)
 
 
 async def ask(
@@ -182,7 +194,8 @@ def _check_candidates(candidates: Candidates, limits: Limits) -> None:
 
 def _after_run(observed: Observed, run: Candidates) -> Observed:
     """What was observed, with the run as the stage before all others; it costs nothing here."""
-    names = {stage.name for stage in observed.stages}
+    stages = observed.cascade.stages
+    names = {stage.name for stage in stages}
     name = "run" if "run" not in names else "the run"  # which no stage can be called
     by_query = dict(observed.by_query)
     for query_id, doc_ids in run.by_query.items():
@@ -193,4 +206,5 @@ def _after_run(observed: Observed, run: Candidates) -> Observed:
             ranks={name: ranks, **found.ranks},
             costs={name: StageCost("completed", len(doc_ids), 0, 0.0), **found.costs},
         )
-    return replace(observed, stages=(Stage(name, "run", run.most), *observed.stages), by_query=by_query)
+    after = replace(observed.cascade, stages=(Stage(name, "run", run.most), *stages))
+    return replace(observed, cascade=after, by_query=by_query)

@@ -139,6 +139,32 @@ def test_a_query_can_be_asked_about_its_judged_documents_only(call: Callable[...
     assert report["stages"][0]["candidates"] == 3.0
 
 
+def test_two_cascades_are_put_side_by_side(call: Callable[..., Result], cascade: Path, tmp_path: Path) -> None:
+    shallow = tmp_path / "shallow.yaml"
+    shallow.write_text("retrieve: [{kind: bm25, depth: 1}]\nfuse: {kind: rrf, depth: 1}\n", encoding="utf-8")
+    given = ("--compare", str(cascade), str(shallow), "--runs", str(tmp_path / "runs"))
+    found = json.loads(call(*given, "--json").stdout)
+    assert (found["wins"], found["ties"], found["losses"], found["shared"]) == (0, 1, 6, [])
+    assert [report["cascade"] for report in found["reports"]] == ["plain", "shallow"]
+    assert found["delta"]["high"] < 0
+    assert found["p"] < 0.05
+    assert {moved["query_id"] for moved in found["moved"]} == {f"q-{topic}" for topic in TOPICS}
+    assert (tmp_path / "runs" / "shallow" / "fuse.trec").is_file()
+    shown = " ".join(call(*given).stdout.split())
+    assert "shallow against plain: 0 queries better, 1 the same, 6 worse" in shown
+    assert "apple stories" in shown
+
+
+def test_a_file_may_be_compared_with_another_of_the_same_name(
+    call: Callable[..., Result], cascade: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / cascade.name
+    other.write_text(cascade.read_text(encoding="utf-8"), encoding="utf-8")
+    found = json.loads(call("--compare", str(cascade), str(other), "--json").stdout)
+    assert [report["cascade"] for report in found["reports"]] == ["plain", "plain (second)"]
+    assert (found["ties"], found["p"], found["shared"]) == (7, 1.0, ["bm25", "fuse", "identity"])
+
+
 def test_a_second_call_reuses_the_index_and_says_the_same(call: Callable[..., Result], cascade: Path) -> None:
     first, again = (json.loads(call("--cascade", str(cascade), "--json").stdout) for _ in range(2))
     for stage in first["stages"] + again["stages"]:
@@ -190,6 +216,10 @@ def test_options_that_do_not_go_together_are_refused(call: Callable[..., Result]
     result = call("--cascade", str(cascade), "--target", "localhost:1")
     assert result.exit_code == 2
     assert "are for a server in this process" in " ".join(result.stderr.replace("│", "").split())
+    for given in ((), ("--cascade", "fast", "--compare", "fast", "quality")):
+        result = call(*given)
+        assert result.exit_code == 2
+        assert "give one of --cascade and --compare" in " ".join(result.stderr.replace("│", "").split())
     result = call("--cascade", str(cascade), "--run", "some.trec", "--candidates", "judged")
     assert result.exit_code == 2
     assert "leave out --candidates" in " ".join(result.stderr.replace("│", "").split())
@@ -202,6 +232,14 @@ def test_a_server_elsewhere_is_measured_in_the_same_way(
     for report in (run_json(*given), run_json(*given)):
         assert [stage["stage"] for stage in report["stages"]] == ["bm25", "fuse", "keep"]
         assert report["stages"][0]["measures"]["RR@10"]["mean"] == pytest.approx(6 / 7)
+
+
+def test_cascades_of_a_server_elsewhere_are_compared_too(
+    run_json: Callable[..., Any], target: str, folder: Path
+) -> None:
+    given = ("eval", "--collection", folder, "--compare", "words", "fast", "--target", target, "--index", "measured")
+    found = run_json(*given)
+    assert (found["ties"], found["shared"]) == (7, [])
 
 
 @pytest.mark.parametrize(
