@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +44,7 @@ def distill_command(
     ] = "",
     ladder: Annotated[str, typer.Option(help="Layers of each rung; a rung is cut from the one before it.")] = "3",
     keep: Annotated[str, typer.Option(help="Instead of --ladder: the layers to keep, from 0, such as 0,2,5.")] = "",
+    bi_encoder: Annotated[str, typer.Option(help="Whose vectors find hard documents.")] = "embedded:all-minilm-l6-v2",
     label: Annotated[float, typer.Option(min=0, help="Weight of the labels' cross-entropy.")] = 0.2,
     kl: Annotated[float, typer.Option(min=0, help="Weight of the divergence from the teacher's softmax.")] = 1.0,
     margin: Annotated[float, typer.Option(min=0, help="Weight of the squared error of score differences.")] = 0.05,
@@ -50,6 +53,8 @@ def distill_command(
     hard: Annotated[float, typer.Option(min=0, help="Documents of a list from the collection's own retrieval.")] = 5,
     random: Annotated[float, typer.Option(min=0, help="Documents of a list from anywhere.")] = 1,
     echoes: Annotated[float, typer.Option(min=0, help="Other questions that stand in a list as documents.")] = 0.5,
+    near_misses: Annotated[float, typer.Option(min=0, help="Wrong sentences given the question's words.")] = 0.5,
+    plain: Annotated[float, typer.Option(min=0, max=1, help="How often an answer loses the question's words.")] = 0.3,
     lists_per_batch: Annotated[int, typer.Option(min=1, help="Questions in a batch.")] = 8,
     learning_rate: Annotated[float, typer.Option(min=0, help="The highest learning rate.")] = 1e-4,
     steps: Annotated[int | None, typer.Option(min=1, help="Stop each rung after this many steps.")] = None,
@@ -83,8 +88,9 @@ def distill_command(
         student=student,
         ladder=_numbers("--ladder", ladder),
         keep=_numbers("--keep", keep) if keep else (),
+        bi_encoder=bi_encoder,
         max_length=max_length,
-        candidates=CandidateMix(hard=hard, random=random, echoes=echoes),
+        candidates=CandidateMix(hard=hard, random=random, echoes=echoes, near_misses=near_misses, plain=plain),
         mix=LossMix(label=label, kl=kl, margin=margin, temperature=temperature),
         lists=counts_of(lists),
         schedule=Schedule(
@@ -97,7 +103,8 @@ def distill_command(
         ),
     )
     development = development_of(dev_data, dev_split, dev_sample, dev_every)
-    models = distil(data, out, recipe, development=development, resume=resume)
+    with redirect_stdout(sys.stderr):  # the trainer's log is no answer
+        models = distil(data, out, recipe, development=development, resume=resume)
     if development is None:
         for folder in models.values():
             typer.echo(f"{folder}")

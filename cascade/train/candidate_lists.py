@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cascade.train.data import Collection, Similarity, Triple
+from cascade.train.lists import LOST
+from cascade.train.overlap import near_miss, without_shared_words
 from cascade.types import Ranking
 
-ECHO = "query:"
-"""Before the id of a question that stands in a list as a document: it repeats the words and answers nothing."""
+ECHO, NEAR_MISS, PLAIN = "echo:", "near-miss:", "plain:"
+"""Before the id of what a made passage was made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,34 +22,36 @@ class CandidateMix:
     """What stands in a list beside its answer, where one is known.
 
     `hard` are drawn from the best `pool` of the collection's own retrieval, as many from its first fifth as from the
-    rest; `random` from the whole collection, `echoes` from the questions nearest to this one. A fraction is the chance
-    of one more.
+    rest; `random` from the whole collection, `echoes` from the questions nearest to this one: they repeat its words and
+    answer nothing. So do `near_misses`, sentences of the hard documents that are given them. `plain` is the chance that
+    the answer loses most of those that it shares with the question. Elsewhere a fraction is the chance of one more.
     """
 
     hard: float = 5
     random: float = 1
     echoes: float = 0.5
+    near_misses: float = 0.5
+    plain: float = 0.3
     pool: int = 50
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateList:
-    """One question and its documents by id; `labels` are 1 for those known to answer it, otherwise 0."""
+    """One question and its documents by id; `labels` are 1 for those known to answer it, otherwise 0.
+
+    `made` are the passages that are not in the collection, by id.
+    """
 
     collection: str
     query_id: str
     query: str
     doc_ids: tuple[str, ...]
     labels: tuple[float, ...]
+    made: Mapping[str, str] = field(default_factory=dict)
 
     def passages(self, collection: Collection) -> dict[str, str]:
         """What the models read, by id."""
-        return {
-            doc_id: collection.queries[doc_id.removeprefix(ECHO)]
-            if doc_id.startswith(ECHO)
-            else collection.texts[doc_id]
-            for doc_id in self.doc_ids
-        }
+        return {doc_id: self.made.get(doc_id) or collection.texts[doc_id] for doc_id in self.doc_ids}
 
 
 def choose(
@@ -71,14 +75,35 @@ def choose(
         chosen += _sample(ranked[head:], wanted - len(chosen), draw)
         others = [doc_id for doc_id in _sample(everything, mix.pool, draw) if doc_id not in {*answers, *chosen}]
         chosen += others[: _count(mix.random, draw)]
-        if echoes := _count(mix.echoes, draw):
-            near = similarity.nearest_queries(triple.query_id, max(1, mix.pool // 5))
-            chosen += [f"{ECHO}{query_id}" for query_id in _sample(near, echoes, draw)]
-        doc_ids = [*answers, *chosen]
+        made = _made(collection, triple, answers, chosen[:wanted], similarity, mix, draw)
+        doc_ids = [*(a for a in answers if f"{PLAIN}{a}" not in made), *chosen, *made]
         draw.shuffle(doc_ids)
-        labels = tuple(float(doc_id in triple.positive_ids) for doc_id in doc_ids)
-        lists.append(CandidateList(collection.name, triple.query_id, triple.query, tuple(doc_ids), labels))
+        labels = tuple(float(doc_id.removeprefix(PLAIN) in triple.positive_ids) for doc_id in doc_ids)
+        lists.append(CandidateList(collection.name, triple.query_id, triple.query, tuple(doc_ids), labels, made))
     return lists
+
+
+def _made(
+    collection: Collection,
+    triple: Triple,
+    answers: Sequence[str],
+    hard: Sequence[str],
+    similarity: Similarity,
+    mix: CandidateMix,
+    draw: random.Random,
+) -> dict[str, str]:
+    made: dict[str, str] = {}
+    if echoes := _count(mix.echoes, draw):
+        near = similarity.nearest_queries(triple.query_id, max(1, mix.pool // 5))
+        made |= {f"{ECHO}{query_id}": collection.queries[query_id] for query_id in _sample(near, echoes, draw)}
+    wrong = [doc_id for doc_id in hard if doc_id not in triple.positive_ids]
+    for doc_id in _sample(wrong, _count(mix.near_misses, draw), draw):
+        made[f"{NEAR_MISS}{doc_id}"] = near_miss(triple.query, collection.texts[doc_id], draw)
+    for doc_id in answers:
+        plain = without_shared_words(triple.query, collection.texts[doc_id], LOST, draw)
+        if draw.random() < mix.plain and plain:
+            made[f"{PLAIN}{doc_id}"] = plain
+    return made
 
 
 def choose_scored(
@@ -108,6 +133,7 @@ def write(lists: Sequence[CandidateList], path: Path) -> None:
             "query": item.query,
             "doc_ids": list(item.doc_ids),
             "labels": list(item.labels),
+            "made": dict(item.made),
         }
         for item in lists
     ]

@@ -44,7 +44,9 @@ class CrossEncoderRecipe:
     teacher_max_length: int = 192
     lists: Mapping[str, int] = field(default_factory=dict)  # by collection; all of one that is not named
     mix: ListMix = field(
-        default_factory=lambda: ListMix(nearest=3, overlapping=2, random=1, echoes=0.5, label_share=0.7)
+        default_factory=lambda: ListMix(
+            nearest=2, overlapping=2, random=0.5, echoes=0.5, near_misses=1, plain=0.4, label_share=0.75
+        )
     )
     schedule: Schedule = field(default_factory=Schedule)
 

@@ -56,7 +56,7 @@ def check_folder(out: Path, *, resume: bool) -> None:
     if resume and not any(checkpoints.glob("checkpoint-*")):
         message = "holds no checkpoint to resume from: check the folder, or train without resuming"
         raise InvalidInputError([Violation(str(checkpoints), message)])
-    if not resume and checkpoints.exists():
+    if not resume and any(checkpoints.glob("checkpoint-*")):
         message = "already holds checkpoints: resume from them, or train into another folder"
         raise InvalidInputError([Violation(str(checkpoints), message)])
 

@@ -11,6 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cascade.train.data import Collection, GradedList, Similarity, Triple
+from cascade.train.overlap import near_miss, without_shared_words
+
+LOST = 0.8
+"""The share of the words in common with its question that a plain answer loses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +23,20 @@ class ListMix:
 
     `nearest` are drawn from the bi-encoder's best `pool`, `overlapping` from the triple's own (BM25's),
     `random` from the whole collection, `echoes` from the questions nearest to this one: they repeat its words and
-    answer nothing. A fraction is the chance of one more. BM25's alone teach that shared words are bad, the
-    bi-encoder's alone that near is bad, random ones alone teach nothing hard. The rest of the target,
-    `1 - label_share`, is the softmax of the bi-encoder's cosines times `scale` (distillation; 20 is the scale
-    that all-MiniLM-L6-v2 was trained with); an echo gets none of it, because to a bi-encoder it is the best answer.
+    answer nothing. So do `near_misses`, sentences of the negatives that are given them. `plain` is the chance that the
+    positive loses most of those that it shares with the question. Elsewhere a fraction is the chance of one more.
+    BM25's alone teach that shared words are bad, the bi-encoder's alone that near is bad, random ones alone teach
+    nothing hard. The rest of the target, `1 - label_share`, is the softmax of the bi-encoder's cosines times `scale`
+    (distillation; 20 is the scale that all-MiniLM-L6-v2 was trained with); what repeats the question gets none of it,
+    because to a bi-encoder it is the best answer.
     """
 
     nearest: float = 2
     overlapping: float = 1
     random: float = 0.25
     echoes: float = 0
+    near_misses: float = 0
+    plain: float = 0
     pool: int = 50
     label_share: float = 0.6
     scale: float = 20.0
@@ -114,6 +122,11 @@ def _build_list(
     if count:
         near = similarity.nearest_queries(triple.query_id, mix.pool // 5)
         texts.extend(collection.queries[other] for other in draw.sample(near, min(count, len(near))))
+    count = int(mix.near_misses) + (draw.random() < mix.near_misses % 1)
+    for doc_id in draw.sample(negatives, min(count, len(negatives))):
+        texts.append(near_miss(triple.query, collection.texts[doc_id], draw))
+    if draw.random() < mix.plain:
+        texts[0] = without_shared_words(triple.query, texts[0], LOST, draw)
     items = list(zip(texts, [*targets, *[0.0] * (len(texts) - len(members))], strict=True))
     draw.shuffle(items)
     return TrainingList(triple.query, tuple(text for text, _ in items), tuple(float(target) for _, target in items))

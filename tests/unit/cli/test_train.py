@@ -15,7 +15,7 @@ def test_a_folder_that_is_no_collection_is_named(tmp_path: Path) -> None:
     options = ["cross-encoder", "--data", str(tmp_path / "nothing"), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(app, options)
     assert isinstance(result.exception, InvalidInputError)
-    assert "corpus.jsonl: does not exist" in str(result.exception)
+    assert "corpus.jsonl: cannot be read" in str(result.exception)
 
 
 def test_both_tiers_can_be_trained() -> None:

@@ -68,7 +68,7 @@ def test_a_stopped_run_resumes_from_its_last_checkpoint(
 def test_a_folder_with_checkpoints_is_not_overwritten(
     beir_folder: Path, tmp_path: Path, recipe: CrossEncoderRecipe
 ) -> None:
-    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "checkpoint-1").mkdir(parents=True)
     with pytest.raises(InvalidInputError, match="already holds checkpoints"):
         train_cross_encoder([beir_folder], tmp_path / "run", recipe)
 
@@ -90,7 +90,7 @@ def test_triples_without_negatives_get_those_of_bm25(
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     queries = [{"_id": row["query_id"], "text": f"{row['query']} and not rain"} for row in rows]
     (beir_folder / "queries.jsonl").write_text("".join(json.dumps(q) + "\n" for q in queries), encoding="utf-8")
-    mix = replace(recipe.mix, nearest=0, overlapping=2, random=0, echoes=0)
+    mix = replace(recipe.mix, nearest=0, overlapping=2, random=0, echoes=0, near_misses=0, plain=0)
     lists = prepare_lists([beir_folder], tmp_path / "run", replace(recipe, mix=mix))
     rain = read_collection(beir_folder).texts["rain-0"]
     assert len(lists) == 12

@@ -35,7 +35,7 @@ def recipe(teacher: Path, tiny_bert: Path) -> DistilRecipe:
         ladder=(2, 1),
         bi_encoder=str(tiny_bert),
         max_length=32,
-        candidates=CandidateMix(hard=3, random=1, echoes=1, pool=10),
+        candidates=CandidateMix(hard=3, random=1, echoes=1, near_misses=1, plain=0.5, pool=10),
         schedule=Schedule(lists_per_batch=4, steps=2, bf16=False, checkpoint_steps=1, learning_rate=1e-3),
     )
 
@@ -99,20 +99,25 @@ def test_a_finished_ladder_is_left_alone_when_resumed(beir_folder: Path, tmp_pat
         distil([beir_folder], out, replace(recipe, max_length=16), resume=True)
 
 
-def test_lists_hold_an_answer_mined_documents_and_an_echo(
+def test_lists_hold_an_answer_mined_documents_and_made_passages(
     beir_folder: Path, tmp_path: Path, recipe: DistilRecipe
 ) -> None:
     taught = taught_lists([beir_folder], tmp_path / "run", recipe)
     collection = read_collection(beir_folder)
     chosen = candidate_lists.read(tmp_path / "run" / "lists" / "tiny.jsonl")
     assert len(chosen) == len(taught) == 12
+    made = [doc_id.split(":")[0] for item in chosen for doc_id in item.made]
+    assert made.count("echo") == 12
+    assert 0 < made.count("near-miss") <= 12
+    assert 0 < made.count("plain") < 12
     for item in chosen:
-        echoes = [doc_id for doc_id in item.doc_ids if doc_id.startswith(candidate_lists.ECHO)]
-        assert len(echoes) == 1
-        assert echoes[0] != candidate_lists.ECHO + item.query_id
+        assert f"echo:{item.query_id}" not in item.doc_ids
         assert sum(item.labels) == 1
         assert len(set(item.doc_ids)) == len(item.doc_ids)
-        assert item.passages(collection)[echoes[0]] in collection.queries.values()
+        (answer,) = (doc_id for doc_id, label in zip(item.doc_ids, item.labels, strict=True) if label)
+        topic = item.query_id.removeprefix("q-")
+        assert answer.removeprefix("plain:") == f"{topic}-0"
+        assert all(passage for passage in item.passages(collection).values())
 
 
 def test_a_collection_without_answers_is_taught_with_all_its_questions(

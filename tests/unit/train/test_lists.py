@@ -61,6 +61,9 @@ def test_the_mix_decides_how_many_negatives_there_are(
     echoing = build_lists(*material, ListMix(nearest=0, overlapping=0, random=0, echoes=1), seed=1)
     questions = set(material[0].queries.values())
     assert all(len(questions & set(item.documents)) == 1 and item.query not in item.documents for item in echoing)
+    missing = build_lists(*material, ListMix(nearest=0, overlapping=2, random=0, near_misses=1), seed=1)
+    assert {len(item.documents) for item in missing} == {4}
+    assert all(min(item.targets) == 0 for item in missing)
     halves = build_lists(*material, ListMix(nearest=0, overlapping=1, random=0.5), seed=1)
     assert {len(item.documents) for item in halves} == {2, 3}
 
