@@ -157,11 +157,11 @@ def order_grammar(model: LanguageModel, prompt: ListPrompt, count: int) -> tuple
     Raises ValueError when the vocabulary has no such tokens.
     """
     start = model.chat.ours(prompt.start)
-    whole = [model.chat.ours(prompt.answer(str(number))) for number in range(1, count + 1)]
+    whole = [model.chat.ours(prompt.answer(str(number))) for number in range(1, max(2, count) + 1)]
     if any(ids[: len(start)] != start for ids in whole):
         raise ValueError(f"the token of an identifier has a part of {prompt.start!r}")
     identifiers = [ids[len(start) :] for ids in whole]
-    columns = zip(*identifiers, strict=False) if count > 1 else ()
-    shared = [column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns)]
+    columns = takewhile(lambda column: len(set(column)) == 1, zip(*identifiers, strict=False))
+    shared = [column[0] for column in columns]
     separator = [*model.chat.ours(f" > {prompt.start}"), *shared]
-    return OrderGrammar([ids[len(shared) :] for ids in identifiers], separator), shared
+    return OrderGrammar([ids[len(shared) :] for ids in identifiers[:count]], separator), shared

@@ -13,8 +13,8 @@ from typing import Any
 
 from cascade.rerank.listwise.order import write
 
-_PASSAGE = re.compile(r"^\[(\w+)\] (.*)$", re.MULTILINE)
-_QUERY = re.compile(r"query: (.*)$", re.MULTILINE | re.IGNORECASE)
+_PASSAGE = re.compile(r"^Passage (\w+): (.*)$", re.MULTILINE)
+_QUERY = re.compile(r"^Question: (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ async def test_a_call_ends_when_its_caller_leaves(server: ChatServer) -> None:
 
 async def test_calls_in_flight_are_bounded_whoever_asks(server: ChatServer) -> None:
     endpoint = Endpoint(server.url, "small", concurrency=2)
-    calls = [endpoint.complete(f"[1] {i}", max_tokens=1, budget=Budget()) for i in range(8)]
+    calls = [endpoint.complete(f"Passage 1: {i}", max_tokens=1, budget=Budget()) for i in range(8)]
     answers = await asyncio.gather(*calls)
     await endpoint.aclose()
     assert [answer.text for answer in answers] == ["[1]"] * 8
