@@ -13,6 +13,7 @@ from sentence_transformers.base.modules import InputModule
 from sentence_transformers.util import fullname
 from torch import Tensor, nn
 
+from cascade.errors import ModelLoadError
 from cascade.inference.truncation import shares
 
 _CLOSED = -1e4
@@ -140,9 +141,15 @@ class PairEncoder(InputModule):
 
     @classmethod
     def graft(cls, base: str, *, layers: Sequence[int] | None = None, max_seq_length: int = 256) -> Self:
-        """An untrained pair encoder over a BERT bi-encoder with mean pooling, or over some of its layers."""
-        from transformers import AutoModel, AutoTokenizer
+        """An untrained pair encoder over a BERT bi-encoder with mean pooling, or over some of its layers.
 
+        Raises ModelLoadError for another architecture.
+        """
+        from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+        architecture = AutoConfig.from_pretrained(base).model_type
+        if architecture != "bert":
+            raise ModelLoadError(base, f"found the architecture {architecture!r}, expected 'bert'; choose another base")
         bert: Any = AutoModel.from_pretrained(
             base,
             add_pooling_layer=False,

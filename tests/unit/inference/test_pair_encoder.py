@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cascade.errors import ModelLoadError
 from cascade.inference.cross_encoder import CrossEncoderModel
 from cascade.inference.pair_encoder import PairEncoder, as_cross_encoder, load_cross_encoder
 
@@ -101,3 +102,8 @@ def test_gates_learn(tiny_bert: Path) -> None:
     module(module.preprocess([(QUERY, PASSAGES[1]), (QUERY, PASSAGES[2])]))["scores"].diff(dim=0).sum().backward()
     assert module.gate.grad is not None
     assert bool(module.gate.grad.any())
+
+
+def test_another_architecture_is_not_grafted(tiny_lm: Path) -> None:
+    with pytest.raises(ModelLoadError, match="found the architecture 'llama', expected 'bert'"):
+        PairEncoder.graft(str(tiny_lm))
