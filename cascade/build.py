@@ -237,6 +237,7 @@ def _reranker(config: TierConfig, models: Models) -> Reranker:
                 window=config.window,
                 stride=config.stride,
                 max_doc_tokens=config.max_doc_tokens,
+                both_orders=config.both_orders,
             )
         case PermutationConfig():
             return PermutationReranker(
@@ -253,6 +254,7 @@ def _reranker(config: TierConfig, models: Models) -> Reranker:
                 children=config.children,
                 top=config.top,
                 max_doc_tokens=config.max_doc_tokens,
+                both_orders=config.both_orders,
             )
         case TournamentConfig():
             return TournamentReranker(
@@ -261,6 +263,7 @@ def _reranker(config: TierConfig, models: Models) -> Reranker:
                 group=config.group,
                 rounds=config.rounds,
                 max_doc_tokens=config.max_doc_tokens,
+                both_orders=config.both_orders,
             )
         case IdentityConfig():
             return IdentityReranker()
@@ -270,9 +273,11 @@ def _reranker(config: TierConfig, models: Models) -> Reranker:
 
 def _reader(config: LogitsConfig | SetwiseConfig | TournamentConfig, models: Models, *, most: int) -> Reader:
     """Whom a tier asks about lists of at most `most` documents."""
-    prompt = ListPrompt(f"{config.kind}-v1")
     if config.endpoint is not None:
-        return EndpointReader(models.endpoint(config.endpoint), config.kind, prompt, most=most)
+        # An endpoint cannot be told how an answer begins, so this prompt asks for the letter alone.
+        endpoint = models.endpoint(config.endpoint)
+        return EndpointReader(endpoint, config.kind, ListPrompt("letter-v1"), most=most)
+    prompt = ListPrompt(f"{config.kind}-v1")
     return ListReader(models.get(LanguageModel, config.model), config.kind, prompt, most=most)
 
 

@@ -218,7 +218,11 @@ class EndpointConfig(_Strict):
 
 
 class _PromptedTier(_Tier):
-    """A language model is asked in words, through a prompt; with `endpoint` it runs there, and `model` is not used."""
+    """A language model is asked in words, through a prompt; with `endpoint` it runs there, and `model` is not used.
+
+    With `both_orders`, where a kind has it, every list is read forwards and backwards: twice the time, and a place in
+    a list weighs less.
+    """
 
     name: Name = "listwise"
     model: Model = "embedded:smollm2-135m-instruct"
@@ -232,6 +236,7 @@ class LogitsConfig(_PromptedTier):
     kind: Literal["logits"]
     window: int = Field(20, ge=2, le=26)
     stride: int = Field(10, ge=1)
+    both_orders: bool = True
 
 
 class PermutationConfig(_PromptedTier):
@@ -254,6 +259,7 @@ class SetwiseConfig(_PromptedTier):
     kind: Literal["setwise"]
     children: int = Field(3, ge=1, le=25)
     top: Depth = 10
+    both_orders: bool = True
 
 
 class TournamentConfig(_PromptedTier):
@@ -262,6 +268,7 @@ class TournamentConfig(_PromptedTier):
     kind: Literal["tournament"]
     group: int = Field(4, ge=2, le=26)
     rounds: int = Field(3, ge=1)
+    both_orders: bool = True
 
 
 class IdentityConfig(_Tier):
@@ -285,6 +292,10 @@ TierConfig = Annotated[
     | IdentityConfig,
     Field(discriminator="kind"),
 ]
+
+
+PointwiseConfig = CrossEncoderConfig | LateInteractionConfig | LikelihoodConfig
+"""The tiers that score each document by itself."""
 
 
 class CascadeConfig(_Strict):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cascade.budget import Budget
 from cascade.inference.cost import approximate_tokens
-from cascade.rerank.listwise.steps import Steps
+from cascade.rerank.listwise.steps import Steps, in_both_orders
 from cascade.rerank.listwise.task import Ranked, Reader, Task
 from cascade.stages import Scores, Usage
 from cascade.types import Candidate, Query, Truncation
@@ -19,7 +19,8 @@ class ListReranker(ABC):
     Bounded by the budget: when it ends before the lists do, the best order so far is the answer, and is called that.
     """
 
-    def __init__(self, name: str, reader: Reader, max_doc_tokens: int) -> None:
+    def __init__(self, name: str, reader: Reader, max_doc_tokens: int, *, both_orders: bool = False) -> None:
+        self._both_orders = both_orders
         self._name = name
         self._reader = reader
         self._max_doc_tokens = max_doc_tokens
@@ -47,13 +48,15 @@ class ListReranker(ABC):
         longest, least = self._longest(len(candidates)), self._least(len(candidates))
         tokens = approximate_tokens([c.text for c in candidates], most=self._max_doc_tokens)
         prompts = -(-least // longest) * approximate_tokens([query.text], most=self._max_doc_tokens)
-        return self._reader.cost.seconds(tokens * least / len(candidates) + prompts)
+        times = 2 if self._both_orders else 1
+        return self._reader.cost.seconds(times * (tokens * least / len(candidates) + prompts))
 
     async def score(self, query: Query, candidates: Sequence[Candidate], *, budget: Budget) -> Scores:
         """A different whole number for each candidate, the number of candidates for the best."""
         count = len(candidates)
         task = Task(query.text, [c.text or "" for c in candidates], self._longest(count), self._max_doc_tokens)
-        found = await self._reader.rank(task, self._steps(count), budget=budget)
+        steps = in_both_orders(self._steps(count)) if self._both_orders else self._steps(count)
+        found = await self._reader.rank(task, steps, budget=budget)
         values = [0.0] * count
         for place, position in enumerate(found.order):
             values[position] = float(count - place)

@@ -12,8 +12,18 @@ class LogitsReranker(ListReranker):
     """The order is read from the logits of the identifiers at the answer's first token (Reddy et al., 2024, "FIRST:
     faster improved listwise reranking with single token decoding")."""
 
-    def __init__(self, name: str, reader: Reader, *, window: int = 20, stride: int = 10, max_doc_tokens: int = 100):
-        super().__init__(name, reader, max_doc_tokens)
+    def __init__(
+        self,
+        name: str,
+        reader: Reader,
+        *,
+        window: int = 20,
+        stride: int = 10,
+        max_doc_tokens: int = 100,
+        both_orders: bool = True,
+    ) -> None:
+        """With `both_orders` every list is read forwards and backwards: twice the time, and places weigh less."""
+        super().__init__(name, reader, max_doc_tokens, both_orders=both_orders)
         self._window = window
         self._stride = stride
 

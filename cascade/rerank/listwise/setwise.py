@@ -12,8 +12,18 @@ from cascade.rerank.listwise.task import Reader
 class SetwiseReranker(ListReranker):
     """Finds the best `top`, comparing a document with `children` others at a time; below them the order stands."""
 
-    def __init__(self, name: str, reader: Reader, *, children: int = 3, top: int = 10, max_doc_tokens: int = 100):
-        super().__init__(name, reader, max_doc_tokens)
+    def __init__(
+        self,
+        name: str,
+        reader: Reader,
+        *,
+        children: int = 3,
+        top: int = 10,
+        max_doc_tokens: int = 100,
+        both_orders: bool = True,
+    ) -> None:
+        """With `both_orders` every list is read forwards and backwards: twice the time, and places weigh less."""
+        super().__init__(name, reader, max_doc_tokens, both_orders=both_orders)
         self._children = children
         self._top = top
 

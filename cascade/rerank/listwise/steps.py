@@ -45,6 +45,24 @@ async def run_async(steps: Steps, read: Callable[[Lists], Awaitable[list[Answer]
         return order, complete
 
 
+def in_both_orders(steps: Steps) -> Steps:
+    """The same steps, each list read forwards and backwards and answered by the mean: what a model thinks of a place,
+    whatever stands there, then counts for one document as often as for the document at the mirrored place."""
+    try:
+        lists = next(steps)
+        while True:
+            found = yield [order for one in lists for order in (one, one[::-1])]
+            pairs = zip(found[::2], found[1::2], strict=False)  # a list that was read one way only counts as unread
+            lists = steps.send([_mean(forwards, backwards) for forwards, backwards in pairs])
+    except StopIteration as end:
+        order: list[int] = end.value
+        return order
+
+
+def _mean(forwards: Answer, backwards: Answer) -> Answer:
+    return [(one + other) / 2 for one, other in zip(forwards, reversed(backwards), strict=True)]
+
+
 def best_first(answer: Answer) -> list[int]:
     """Places within a list, best first; equals keep their order."""
     return sorted(range(len(answer)), key=lambda place: -answer[place])

@@ -13,8 +13,18 @@ from cascade.rerank.listwise.task import Reader
 class TournamentReranker(ListReranker):
     """Ranks by points; groups do not depend on each other, so that one pass reads several."""
 
-    def __init__(self, name: str, reader: Reader, *, group: int = 4, rounds: int = 3, max_doc_tokens: int = 100):
-        super().__init__(name, reader, max_doc_tokens)
+    def __init__(
+        self,
+        name: str,
+        reader: Reader,
+        *,
+        group: int = 4,
+        rounds: int = 3,
+        max_doc_tokens: int = 100,
+        both_orders: bool = True,
+    ) -> None:
+        """With `both_orders` every list is read forwards and backwards: twice the time, and places weigh less."""
+        super().__init__(name, reader, max_doc_tokens, both_orders=both_orders)
         self._group = group
         self._rounds = rounds
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -41,7 +42,8 @@ def write_chat_model(folder: Path, base: Path, seed: int, template: str | None) 
     torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(base)
     config.max_position_embeddings = 2048
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]  # the library does not type it
+    model.save_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(base)
     tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cascade.rerank.listwise.logits import by_windows
 from cascade.rerank.listwise.setwise import setwise
-from cascade.rerank.listwise.steps import Answer, Lists, Steps, run, run_async
+from cascade.rerank.listwise.steps import Answer, Lists, Steps, in_both_orders, run, run_async
 from cascade.rerank.listwise.tournament import groups_of, tournament
 
 MAKERS: dict[str, Callable[[int], Steps]] = {
@@ -138,3 +138,28 @@ def test_groups_are_even_and_favourites_meet_late(count: int, group: int, seed: 
     assert max(sizes) <= group
     assert max(sizes) - min(sizes) <= 1
     assert all(any(d < len(groups) for d in one) for one in groups)
+
+
+@kinds
+@given(worth=st.lists(st.integers(0, 9).map(float), max_size=20), lists=st.integers(0, 40))
+def test_reading_both_orders_changes_nothing_for_who_looks_at_documents_only(
+    kind: str, worth: list[float], lists: int
+) -> None:
+    once, twice = Judge(worth, lists), Judge(worth, 2 * lists)
+    expected = run(MAKERS[kind](len(worth)), once)
+    assert run(in_both_orders(MAKERS[kind](len(worth))), twice) == expected
+    assert twice.read == [order for one in once.read for order in (one, one[::-1])]
+
+
+@kinds
+def test_reading_both_orders_corrects_who_prefers_later_places(kind: str) -> None:
+    def biased(lists: Lists) -> list[Answer]:
+        return [[50.0 * place - document for place, document in enumerate(one)] for one in lists]
+
+    assert run(in_both_orders(MAKERS[kind](12)), biased)[0][0] == 0
+    assert run(MAKERS[kind](12), biased)[0][0] != 0
+
+
+def test_a_list_that_was_read_one_way_only_counts_as_unread() -> None:
+    judge = Judge([0.0, 1.0, 2.0, 3.0], lists=1)
+    assert run(in_both_orders(by_windows(4, window=4, stride=2)), judge) == ([0, 1, 2, 3], False)
