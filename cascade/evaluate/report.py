@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cascade.evaluate.collection import Collection
 from cascade.evaluate.measures import Run, recall, score, without
 from cascade.evaluate.runs import Observation, Stage
-from cascade.evaluate.significance import Comparison, Interval, compare, interval
+from cascade.evaluate.significance import Comparison, Interval, compare, intervals
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ def measure(
     for stage in stages:
         run = without(runs[stage.name], collection.excluded)
         scored = score(run, collection.qrels, collection.measures)
-        ceiling = recall(run, collection.qrels, stage.depth)
-        scored.setdefault(f"R@{stage.depth}", ceiling)
+        scored[f"R@{stage.depth}"] = recall(run, collection.qrels, stage.depth)
+        within = intervals(scored, seed=seed)
         gain = scored[collection.measures[0]]
         against = {name: compare(gain, before, stage=name, seed=seed) for name, before in gains.items()}
         costs = [o.costs[stage.name] for o in observations.values() if stage.name in o.costs]
@@ -97,8 +97,8 @@ def measure(
                 seconds=_mean([cost.seconds for cost in ran]),
                 repairs=_mean([cost.repairs for cost in ran]),
                 status=dict(Counter(cost.status for cost in costs)),
-                measures={name: interval(values, seed=seed) for name, values in scored.items()},
-                recall_ceiling=interval(ceiling, seed=seed),
+                measures=within,
+                recall_ceiling=within[f"R@{stage.depth}"],
                 against=against,
                 against_previous=against[figures[-1].stage.name] if figures else None,
                 values={name: tuple(values.tolist()) for name, values in scored.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,15 +32,25 @@ class Comparison:
 
 def interval(values: NDArray[np.float64], *, seed: int, resamples: int = RESAMPLES) -> Interval:
     """The mean of `values`, shape (queries,), with its 95 % percentile bootstrap interval (Efron, 1979)."""
-    if values.size == 0:
+    return intervals({"": values}, seed=seed, resamples=resamples)[""]
+
+
+def intervals(
+    values: Mapping[str, NDArray[np.float64]], *, seed: int, resamples: int = RESAMPLES
+) -> dict[str, Interval]:
+    """As `interval`, of several measures of the same queries: each resample is drawn once for all of them."""
+    columns = np.stack(list(values.values()), axis=1)
+    size = len(columns)
+    if size == 0:
         raise ValueError("an interval needs at least one query, found none")
     random = np.random.default_rng(seed)
-    chunks = (random.integers(values.size, size=(n, values.size)) for n in _chunks(resamples, values.size))
-    means = np.concatenate([values[drawn].mean(axis=1) for drawn in chunks])
-    mean = float(values.mean())
-    low, high = np.quantile(means, (0.025, 0.975))
-    # Rounding can put the mean of equal values a hair outside.
-    return Interval(mean, min(float(low), mean), max(float(high), mean))
+    means = np.concatenate([_times_drawn(random, n, size) @ columns for n in _chunks(resamples, size)]) / size
+    lows, highs = np.quantile(means, (0.025, 0.975), axis=0)
+    found = {}
+    for name, mean, low, high in zip(values, columns.mean(axis=0).tolist(), lows, highs, strict=True):
+        # Rounding can put the mean of equal values a hair outside.
+        found[name] = Interval(mean, min(float(low), mean), max(float(high), mean))
+    return found
 
 
 def compare(
@@ -71,6 +82,12 @@ def compare(
         signs = random.integers(0, 2, size=(n, moved.size), dtype=np.int8) * 2 - 1
         extreme += int(np.count_nonzero(np.abs(signs @ moved) >= observed - tolerance))
     return Comparison(stage, delta, (extreme + 1) / (resamples + 1))
+
+
+def _times_drawn(random: np.random.Generator, resamples: int, size: int) -> NDArray[np.float64]:
+    """How often each resample of `size` queries holds each of them, (resamples, size)."""
+    drawn = random.integers(size, size=(resamples, size)) + size * np.arange(resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=resamples * size).reshape(resamples, size).astype(np.float64)
 
 
 def _chunks(total: int, width: int) -> list[int]:

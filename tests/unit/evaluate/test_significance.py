@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cascade.evaluate.significance import compare, interval
+from cascade.evaluate.significance import compare, interval, intervals
 
 
 def test_an_interval_contains_the_mean_and_repeats_by_seed() -> None:
@@ -15,6 +15,18 @@ def test_an_interval_contains_the_mean_and_repeats_by_seed() -> None:
     assert first.mean == pytest.approx(values.mean())
     assert interval(values, seed=7) == first
     assert interval(values, seed=8) != first
+
+
+def test_intervals_of_several_measures_are_those_of_each() -> None:
+    random = np.random.default_rng(9)
+    values = {"nDCG@10": random.random(40), "AP": random.random(40)}
+    together = intervals(values, seed=7)
+    for name, found in together.items():
+        alone = interval(values[name], seed=7)
+        assert (found.mean, found.low, found.high) == pytest.approx((alone.mean, alone.low, alone.high))
+    resampled = np.random.default_rng(7).integers(40, size=(10_000, 40))
+    means = values["AP"][resampled].mean(axis=1)
+    assert (together["AP"].low, together["AP"].high) == pytest.approx(tuple(np.quantile(means, (0.025, 0.975))))
 
 
 def test_an_interval_is_as_wide_as_the_normal_approximation_says() -> None:
