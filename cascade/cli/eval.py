@@ -15,7 +15,9 @@ from cascade.cli.output import print_json
 
 if TYPE_CHECKING:
     from cascade.evaluate.collection import Collection
+    from cascade.evaluate.compare import SideBySide
     from cascade.evaluate.judge import Verdict
+    from cascade.evaluate.report import Report
     from cascade.evaluate.through_server import Setup
 
 
@@ -66,6 +68,12 @@ def eval_command(
         float | None, typer.Option(min=0, help="What the machine costs; shows the money of each stage and query.")
     ] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder for a TREC run file per stage.")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for a page with chart and every query; it opens anywhere.", dir_okay=False, writable=True
+        ),
+    ] = None,
     cascades: Annotated[
         Path | None, typer.Option(help="Folder with TENANT/NAME.yaml for the server in this process.")
     ] = None,
@@ -76,6 +84,8 @@ def eval_command(
     """Measure every stage of a cascade on a judged collection, with intervals and paired tests."""
     from cascade.evaluate import runs as run_files
     from cascade.evaluate.collection_index import index_name
+    from cascade.evaluate.compare import side_by_side
+    from cascade.evaluate.html import render
     from cascade.evaluate.through_server import Setup
     from cascade_server import logs
 
@@ -105,7 +115,12 @@ def eval_command(
     for report, found in verdict.judged:
         if runs is not None:
             run_files.write(found, runs if compare is None else runs / report.cascade, report.cascade)
-    _print(judged, verdict, seed=seed, per_query=per_query, as_json=as_json)
+    reports = [report for report, _ in verdict.judged]
+    side = None if compare is None else side_by_side(judged, *reports, shared=verdict.shared, seed=seed)
+    if html is not None:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(render(judged, verdict.judged, side), encoding="utf-8")
+    _print(reports, side, per_query=per_query, as_json=as_json)
 
 
 async def _judge(
@@ -134,7 +149,7 @@ async def _judge(
     return await judge.here(collection, setup, configs, settings, tenant)
 
 
-def _print(collection: Collection, verdict: Verdict, *, seed: int, per_query: bool, as_json: bool) -> None:
+def _print(reports: Sequence[Report], side: SideBySide | None, *, per_query: bool, as_json: bool) -> None:
     """The report, or both reports and how the second compares with the first."""
     from rich.console import Console
 
@@ -142,9 +157,7 @@ def _print(collection: Collection, verdict: Verdict, *, seed: int, per_query: bo
     from cascade.evaluate.report import to_json
 
     console = Console()
-    reports = [report for report, _ in verdict.judged]
-    if len(reports) == 2:
-        side = compare.side_by_side(collection, reports[0], reports[1], shared=verdict.shared, seed=seed)
+    if side is not None:
         if as_json:
             print_json(compare.comparison_json(side, per_query=per_query))
             return
