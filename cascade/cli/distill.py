@@ -119,10 +119,9 @@ def distill_command(
 def _compared(recipe: DistilRecipe, models: dict[str, Path]) -> dict[str, str]:
     from cascade.train.teacher_scores import is_score_file
 
+    found = {name: str(folder.absolute()) for name, folder in models.items()}
     teachers = [name for name in recipe.teachers if not is_score_file(name)]
-    return {f"teacher {name}": name for name in teachers[:1]} | {
-        name: str(folder.absolute()) for name, folder in models.items()
-    }
+    return {"teacher": teachers[0], **found} if teachers else found
 
 
 def _print(rungs: Sequence[Rung], *, as_json: bool) -> None:

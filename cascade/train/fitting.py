@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-CHECKPOINTS, LOG, CURVE, MODEL = "checkpoints", "log.jsonl", "curve.png", "model"
+CHECKPOINTS, LOG, MODEL = "checkpoints", "log.jsonl", "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,6 @@ def fit(
     from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
     from transformers import set_seed
 
-    from cascade.train.curves import draw_curve
     from cascade.train.list_loss import MixedListLoss
     from cascade.train.order import in_given_order
     from cascade.train.progress import RerankingEvaluator, StepLog
@@ -119,7 +118,6 @@ def fit(
     )
     trainer.train(resume_from_checkpoint=resume)
     model.save_pretrained(str(out / MODEL), create_model_card=False)
-    draw_curve(out / LOG, out / CURVE)
     _log.info("cross_encoder_trained", folder=str(out / MODEL), steps=trainer.state.global_step)
     return out / MODEL
 

@@ -10,6 +10,7 @@ import torch
 from sentence_transformers.base.evaluation import BaseEvaluator
 from transformers import TrainerCallback
 
+from cascade.train.curves import draw_curve
 from cascade.train.development import DevelopmentSet
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class StepLog(TrainerCallback):
-    """Appends what the trainer logs to `path`, one JSON object a line: the curve of a run."""
+    """Appends what the trainer logs to `path`, one JSON object a line, and in the end draws `curve.png` beside it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -29,6 +30,11 @@ class StepLog(TrainerCallback):
         """Called by the trainer."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Called by the trainer."""
+        if self._path.is_file():
+            draw_curve(self._path, self._path.with_name("curve.png"))
 
 
 class RerankingEvaluator(BaseEvaluator):
