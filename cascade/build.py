@@ -283,7 +283,7 @@ def _reader(config: LogitsConfig | SetwiseConfig | TournamentConfig, models: Mod
 
 def _order_reader(config: PermutationConfig, models: Models) -> Reader:
     """Whom a tier asks to write orders."""
-    prompt = ListPrompt(f"{config.kind}-v1", [str(number) for number in range(1, config.window + 1)])
+    prompt = ListPrompt(f"{config.kind}-v1", [str(number) for number in range(1, max(3, config.window) + 1)])
     if config.endpoint is not None:
         endpoint = models.endpoint(config.endpoint)
         return EndpointOrderReader(endpoint, config.kind, prompt, concurrency=config.concurrency)

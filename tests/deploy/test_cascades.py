@@ -37,4 +37,17 @@ def test_the_server_reads_the_folder_of_examples(deploy: Path) -> None:
 
 def test_every_kind_of_stage_is_shown_by_an_example() -> None:
     shown = {s.kind for config in map(load, FILES) for s in (*config.retrieve, config.fuse, *config.tiers)}
-    assert shown == {"bm25", "dense", "rrf", "weighted", "cross_encoder", "late_interaction", "joint", "likelihood"}
+    assert shown == {
+        "bm25",
+        "dense",
+        "rrf",
+        "weighted",
+        "cross_encoder",
+        "late_interaction",
+        "joint",
+        "likelihood",
+        "logits",
+        "permutation",
+        "setwise",
+        "tournament",
+    }

@@ -142,15 +142,22 @@ class Endpoint:
         await self._client.aclose()
 
     async def complete(
-        self, prompt: str, *, max_tokens: int, budget: Budget, with_alternatives: bool = False
+        self,
+        prompt: str,
+        *,
+        max_tokens: int,
+        budget: Budget,
+        example: tuple[str, str] | None = None,
+        with_alternatives: bool = False,
     ) -> Completion:
         """What the model writes after the user's turn `prompt`, the likeliest token each time.
 
-        Raises TimeoutError when the budget or the endpoint's own timeout ran out, OverloadedError when there is no
-        room, ModelLoadError when the endpoint refuses us, StageError for any other failure.
+        `example` is a turn of the user and how it was answered, shown before. Raises TimeoutError when the budget or the
+        endpoint's own timeout ran out, OverloadedError when there is no room, ModelLoadError when the endpoint refuses
+        us, StageError for any other failure.
         """
         more = _ALTERNATIVES if with_alternatives else {}
-        answer, waited = await self._ask(prompt, {"max_tokens": max_tokens, **more}, budget)
+        answer, waited = await self._ask(prompt, {"max_tokens": max_tokens, **more}, budget, example)
         try:
             text = answer["choices"][0]["message"]["content"] or ""
         except (KeyError, IndexError, TypeError) as error:
@@ -165,8 +172,12 @@ class Endpoint:
             raise self._misread("log-probabilities of its first token (logprobs, top_logprobs)")
         return FirstToken(found[0][1], _tokens(answer), waited)
 
-    async def _ask(self, prompt: str, more: Mapping[str, Any], budget: Budget) -> tuple[dict[str, Any], float]:
-        body = {"model": self._model, "messages": [{"role": "user", "content": prompt}], "temperature": 0, **more}
+    async def _ask(
+        self, prompt: str, more: Mapping[str, Any], budget: Budget, example: tuple[str, str] | None = None
+    ) -> tuple[dict[str, Any], float]:
+        turns = zip(("user", "assistant", "user"), (*(example or ()), prompt), strict=False)
+        messages = [{"role": role, "content": content} for role, content in turns]
+        body = {"model": self._model, "messages": messages, "temperature": 0, **more}
         start = time.perf_counter()
         answer, waited = await self._client.post("chat/completions", body, budget=budget)
         tokens = _tokens(answer)

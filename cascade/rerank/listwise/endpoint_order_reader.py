@@ -25,6 +25,9 @@ log = structlog.get_logger()
 _MAX_QUERY_TOKENS = 512
 _SHARE = 0.95
 """Of a tier's time for its calls: what came of them must still reach the engine."""
+_EXAMPLE_QUERY = "how tall is mount everest"
+_EXAMPLE = ("Bread is baked from flour.", "Mount Everest is 8849 metres tall.", "Mount Everest lies in the Himalayas.")
+_EXAMPLE_ORDER = ("2", "3", "1")
 _TOKENS_PER_PLACE = 8
 _TOKENS_AROUND = 32
 
@@ -89,9 +92,12 @@ class EndpointOrderReader:
         )
 
     async def _complete(self, pair: Sequence[str], budget: Budget, *, with_alternatives: bool) -> Completion:
-        prompt = self._prompt.text(PROBE, pair)
         return await self._endpoint.complete(
-            prompt, max_tokens=most_tokens(len(pair)), budget=budget, with_alternatives=with_alternatives
+            self._prompt.text(PROBE, pair),
+            max_tokens=most_tokens(len(pair)),
+            budget=budget,
+            example=example_of(self._prompt),
+            with_alternatives=with_alternatives,
         )
 
 
@@ -106,6 +112,7 @@ class _Asking:
         self._budget = budget
         self._places = asyncio.Semaphore(concurrency)
         self._cost = cost
+        self._example = example_of(prompt)
         self._query = piece(unmistakable(task.query), _MAX_QUERY_TOKENS)[0]
         pieces = [piece(unmistakable(" ".join(text.split())), task.max_doc_tokens) for text in task.passages]
         self._passages = [text for text, _, _ in pieces]
@@ -170,7 +177,9 @@ class _Asking:
     async def _order(self, one: Sequence[int]) -> Order:
         prompt = self._prompt.text(self._query, [self._passages[i] for i in one])
         start = time.perf_counter()
-        told = await self._endpoint.complete(prompt, max_tokens=most_tokens(len(one)), budget=self._budget)
+        told = await self._endpoint.complete(
+            prompt, max_tokens=most_tokens(len(one)), budget=self._budget, example=self._example
+        )
         self._cost.observe(int(len(prompt) / CHARS_PER_TOKEN), time.perf_counter() - start - told.waited)
         order = parse(told.text, len(one))
         self._tokens += told.tokens
@@ -187,6 +196,11 @@ def first_choice(written: Sequence[tuple[str, Mapping[str, float]]]) -> list[flo
             told = {text.strip(AROUND): value for text, value in sorted(alternatives.items(), key=lambda one: one[1])}
             return [told["1"], told["2"]] if {"1", "2"} <= told.keys() else []
     return []
+
+
+def example_of(prompt: ListPrompt) -> tuple[str, str]:
+    """A list and its order, shown before what is asked: without it small models write sentences and no order."""
+    return prompt.text(_EXAMPLE_QUERY, _EXAMPLE), " > ".join(prompt.answer(identifier) for identifier in _EXAMPLE_ORDER)
 
 
 def most_tokens(count: int) -> int:

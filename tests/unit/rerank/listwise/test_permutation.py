@@ -35,7 +35,7 @@ def tier(
     server: ChatServer, *, window: int = 4, stride: int = 2, concurrency: int = 2, **more: float
 ) -> PermutationReranker:
     endpoint = Endpoint(server.url, "small", **more)
-    prompt = ListPrompt("permutation-v1", [str(number) for number in range(1, window + 1)])
+    prompt = ListPrompt("permutation-v1", [str(number) for number in range(1, max(3, window) + 1)])
     reader = EndpointOrderReader(endpoint, "permutation", prompt, concurrency=concurrency)
     return PermutationReranker("listwise", reader, window=window, stride=stride)
 
@@ -94,6 +94,13 @@ async def test_malformed_output_is_repaired_and_counted(server: ChatServer) -> N
     assert order(scores)[-4:] == [10, 8, 9, 11]  # the last window is asked about first
     assert scores.usage.repairs == (3 + 1 + 1) + 0 + 4
     assert scores.usage.incomplete == ""
+
+
+async def test_an_example_shows_the_form_of_an_answer(server: ChatServer) -> None:
+    await rank(tier(server, window=12, stride=12))
+    roles = [message["role"] for message in server.asked[-1]["messages"]]
+    assert roles == ["user", "assistant", "user"]
+    assert server.asked[-1]["messages"][1]["content"] == "Passage 2 > Passage 3 > Passage 1"
 
 
 async def test_a_window_that_fails_keeps_its_order_and_is_told_of(server: ChatServer) -> None:
