@@ -147,12 +147,12 @@ def _check_recipe(out: Path, recipe: DistilRecipe, *, resume: bool) -> None:
     """Writes the recipe down; what was prepared by another one must not be taken for this one's."""
     path = out / "recipe.json"
     text = json.dumps(asdict(recipe), indent=2) + "\n"
-    if path.is_file() and not resume:
-        message = "holds a distillation: resume it, or distil into another folder"
-        raise InvalidInputError([Violation(str(out), message)])
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
-        raise InvalidInputError(
-            [Violation(str(path), "another recipe began this folder: repeat its options, or take another folder")]
-        )
+    if (out / "lists").is_dir():
+        if not resume:
+            message = "holds a distillation: resume it, or distil into another folder"
+            raise InvalidInputError([Violation(str(out), message)])
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            message = "another recipe began this folder: repeat its options, or take another folder"
+            raise InvalidInputError([Violation(str(path), message)])
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
