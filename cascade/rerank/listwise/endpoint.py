@@ -152,9 +152,9 @@ class Endpoint:
     ) -> Completion:
         """What the model writes after the user's turn `prompt`, the likeliest token each time.
 
-        `example` is a turn of the user and how it was answered, shown before. Raises TimeoutError when the budget or the
-        endpoint's own timeout ran out, OverloadedError when there is no room, ModelLoadError when the endpoint refuses
-        us, StageError for any other failure.
+        `example` is a turn of the user and how it was answered, shown before. Raises TimeoutError when the budget or
+        the endpoint's own timeout ran out, OverloadedError when there is no room, ModelLoadError when the endpoint
+        refuses us, StageError for any other failure.
         """
         more = _ALTERNATIVES if with_alternatives else {}
         answer, waited = await self._ask(prompt, {"max_tokens": max_tokens, **more}, budget, example)
