@@ -14,7 +14,7 @@ import structlog
 from cascade.train.bi_encoder import vectors_of
 from cascade.train.data import Similarity, read_collection, read_triples
 from cascade.train.development import Development
-from cascade.train.fitting import CHECKPOINTS, CURVE, LOG, MODEL, check_folder
+from cascade.train.fitting import CHECKPOINTS, LOG, MODEL, check_folder
 from cascade.train.lists import ListMix, TrainingList, build_lists
 from cascade.weights import resolve_model
 
@@ -75,7 +75,6 @@ def train_late_interaction(
     from sentence_transformers.multi_vector_encoder.losses import MultiVectorDistillKLDivLoss
     from transformers import set_seed
 
-    from cascade.train.curves import draw_curve
     from cascade.train.order import in_given_order
     from cascade.train.progress import MultiVectorEvaluator, StepLog
 
@@ -126,7 +125,6 @@ def train_late_interaction(
     )
     trainer.train(resume_from_checkpoint=resume)
     _plain(model, recipe).save_pretrained(str(out / MODEL), create_model_card=False)
-    draw_curve(out / LOG, out / CURVE)
     _log.info("late_interaction_trained", folder=str(out / MODEL), steps=trainer.state.global_step)
     return out / MODEL
 
