@@ -57,14 +57,19 @@ def stable(until: Until, blend: Blend | None, head: Ranking, values: Sequence[fl
     candidates are taken as independent and normal; where a tier's scores have heavier tails, the true confidence is
     lower than the one asked for: `cascade tune` finds what to ask for.
     """
+    return log_chance(until, blend, head, values) >= math.log(until.confidence)
+
+
+def log_chance(until: Until, blend: Blend | None, head: Ranking, values: Sequence[float]) -> float:
+    """The log of the chance that no unread candidate would enter the first `stable_top`."""
     if len(values) == len(head):
-        return True
+        return 0.0
     if len(values) < until.stable_top:
-        return False
+        return -math.inf
     scores = np.array(values, dtype=np.float64)
     unread = forecast(signal(head), scores, until.prior).after(len(values))
     bars = _bars(until.stable_top, blend, head, np.concatenate([scores, unread.mean]), len(values))
-    return unread.log_chance_below(bars) >= math.log(until.confidence)
+    return unread.log_chance_below(bars)
 
 
 def completed(until: Until | None, head: Ranking, values: Sequence[float]) -> tuple[float, ...]:

@@ -22,7 +22,7 @@ from cascade.stages import (
     SupportsWarmUp,
     Usage,
 )
-from cascade.tier import Tier
+from cascade.tier import Tier, ordered
 from cascade.trace import StageStatus, StageTrace
 from cascade.types import Query, Ranking
 
@@ -219,7 +219,7 @@ class Cascade:
                 progress.ended(skipped, own=None, best=before)
                 return
             scores = await tier.score(query, head, decision.budget)
-            own = tier.order(head, scores)
+            own = ordered(config, head, scores.values)
         except Exception as error:
             # A tier may raise anything; a ranking exists, so the answer goes on without it and says so.
             progress.ended(not_completed(trace(), error), own=None, best=before)

@@ -45,23 +45,24 @@ class Tier:
             return await score(head.candidates)
         return await score_until(self.config.name, self._until, self.config.blend, head, score)
 
-    def order(self, head: Ranking, scores: Scores) -> Ranking:
-        """What was scored, best first, blended with the order it came in where the tier says so.
-
-        Raises StageError for too many or too few scores, ValueError for one that is not finite.
-        """
-        config, values = self.config, completed(self._until, head, scores.values)
-        if len(values) != len(head):
-            found = f"it gave {len(values)} scores for {len(head)} candidates, expected one each"
-            raise StageError(config.name, found)
-        ranked = Ranking.from_scores(zip(head.doc_ids, values, strict=True), config.name)
-        order = ranked if config.blend is None else blended(config.name, config.blend, head, ranked)
-        own = order.of(head.doc_ids[: len(scores.values)]).with_model_scores({c.doc_id: c.score for c in ranked})
-        calibration = config.calibration if isinstance(config, PointwiseTier) else None
-        if calibration is None:
-            return own.with_probabilities({c.doc_id: c.probability for c in head})
-        return own.with_probabilities({c.doc_id: probability(calibration, c.score) for c in ranked})
-
     @property
     def _until(self) -> Until | None:
         return self.config.until if isinstance(self.config, PointwiseTier) else None
+
+
+def ordered(config: TierConfig, head: Ranking, values: Sequence[float]) -> Ranking:
+    """What a tier gave `values` to, the first of `head`: best first, blended with `head` where the tier says so.
+
+    Raises StageError for too many or too few scores, ValueError for one that is not finite.
+    """
+    pointwise = config if isinstance(config, PointwiseTier) else None
+    whole = completed(pointwise.until if pointwise else None, head, values)
+    if len(whole) != len(head):
+        found = f"it gave {len(whole)} scores for {len(head)} candidates, expected one each"
+        raise StageError(config.name, found)
+    ranked = Ranking.from_scores(zip(head.doc_ids, whole, strict=True), config.name)
+    order = ranked if config.blend is None else blended(config.name, config.blend, head, ranked)
+    own = order.of(head.doc_ids[: len(values)]).with_model_scores({c.doc_id: c.score for c in ranked})
+    if pointwise is None or pointwise.calibration is None:
+        return own.with_probabilities({c.doc_id: c.probability for c in head})
+    return own.with_probabilities({c.doc_id: probability(pointwise.calibration, c.score) for c in ranked})

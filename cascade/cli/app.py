@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from cascade.cli import check, distill, eval, index, info, pool, quickstart, rank, serve, standing, train
+from cascade.cli import (
+    calibrate,
+    check,
+    distill,
+    eval,
+    index,
+    info,
+    pool,
+    quickstart,
+    rank,
+    serve,
+    standing,
+    train,
+    tune,
+)
 from cascade.cli.failure import Reporting
 
 app = typer.Typer(
@@ -28,6 +42,8 @@ app.command("eval")(eval.eval_command)
 app.command("pool")(pool.pool_command)
 app.command("standing")(standing.run)
 app.add_typer(train.app, name="train")
+app.command("calibrate")(calibrate.run)
+app.command("tune")(tune.run)
 app.command("distill")(distill.distill_command)
 
 

@@ -38,7 +38,7 @@ def run(
     ] = None,
     min_probability: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Leave out what is less likely relevant, in a calibrated cascade."),
+        typer.Option(min=0, max=1, help="Leave out what is less likely relevant."),
     ] = None,
     timeout_ms: TimeoutMs = 30_000.0,
     filter_: Annotated[

@@ -7,6 +7,11 @@ from importlib import resources
 from cascade.config import CascadeConfig, parse
 
 
+def text(name: str) -> str:
+    """The file of the preset `name`, which must be one of them."""
+    return (resources.files(__name__) / f"{name}.yaml").read_text(encoding="utf-8")
+
+
 def load_all() -> dict[str, CascadeConfig]:
     """Every preset by its name."""
     files = sorted(resources.files(__name__).iterdir(), key=lambda file: file.name)
