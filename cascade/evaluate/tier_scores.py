@@ -14,7 +14,7 @@ from cascade.evaluate.progress import bar, count
 from cascade.evaluate.serving import encoder_of, serving, with_room
 from cascade.evaluate.through_server import Setup
 from cascade.types import Candidate, Ranking
-from cascade_client import AsyncClient, Document, Ranked
+from cascade_client import AsyncClient, DeadlineError, Document, Ranked
 from cascade_server.settings import Settings
 
 
@@ -98,16 +98,20 @@ async def ask_all(
                 own = (known[d] for d in collection.candidates.by_query.get(query_id, ()) if d in known)
                 documents = [Document(d.doc_id, d.text, d.title, d.metadata) for d in own]
             top_k = min(limit, max(config.fuse.depth, len(documents), 1))
-            ranked = await client.rank(
-                text,
-                cascade=setup.cascade,
-                index="" if documents else setup.index,
-                documents=documents,
-                top_k=top_k,
-                explain=True,
-                timeout=setup.timeout,
-            )
-            found[query_id] = scores_of(ranked, config)
+            try:
+                ranked = await client.rank(
+                    text,
+                    cascade=setup.cascade,
+                    index="" if documents else setup.index,
+                    documents=documents,
+                    top_k=top_k,
+                    explain=True,
+                    timeout=setup.timeout,
+                )
+            except DeadlineError:
+                found[query_id] = None
+            else:
+                found[query_id] = scores_of(ranked, config)
             answered()
 
     try:

@@ -1,4 +1,4 @@
-"""`cascade calibrate` and `cascade tune` fit a cascade file to judged queries, through a real server and a real model."""
+"""`cascade calibrate` and `cascade tune` fit a cascade file to judged queries, through a real server and model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOPICS = {
     "a violin": "A violin is an instrument with four strings, played with a bow.",
     "a desert": "A desert is dry land where very little rain falls.",
     "a comet": "A comet is a body of ice and dust that orbits the sun.",
-    "a bridge": "A bridge is a structure that carries a road over a river.",
+    "a bridge": "A bridge is a structure that carries a road over water.",
     "a glacier": "A glacier is a mass of ice that moves slowly down a valley.",
     "a lantern": "A lantern is a lamp in a case that protects its flame.",
     "a falcon": "A falcon is a bird of prey with long pointed wings.",
@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {
                 "_id": f"{noun}-{n}",
                 "title": "",
-                "text": f"Invoice {n}{number} lists {noun} among other words and figures.",
+                "text": f"Invoice {n}{number} lists {noun} among other figures.",
             }
             for n in range(1, 14)
         ]
