@@ -26,10 +26,12 @@ def render(collection: Collection, judged: Sequence[tuple[Report, Runs]], side: 
     from plotly.offline import get_plotlyjs
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"interval": _interval, "number": _number, "seconds": _seconds}
+    environment.filters |= {"interval": _interval, "number": _number, "seconds": _seconds, "money": _money}
+    reports = [report for report, _ in judged]
     return environment.from_string(_part("report.html")).render(
         collection=collection,
-        reports=[report for report, _ in judged],
+        reports=reports,
+        notes=list(dict.fromkeys(note for report in reports for note in report.notes)),
         side=side,
         style=Markup(_part("report.css")),
         script=Markup(_part("report.js")),
@@ -59,3 +61,8 @@ def _number(value: float) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.0f} ms" if value >= 0.01 else f"{value * 1000:.2f} ms"
+
+
+def _money(per_query: float) -> str:
+    """For a thousand queries, since one costs too little to read."""
+    return f"{1000 * per_query:.3f}" if per_query >= 1e-6 else "< 0.001"
