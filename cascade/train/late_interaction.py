@@ -182,7 +182,7 @@ def untrained_late_interaction(
     reader = MultiVectorEncoder(modules=[transformer, MultiVectorMask(), normalized], device="cpu")
     texts = sorted({text for one in lists for text in one.documents})
     sample = random.Random(recipe.seed).sample(texts, min(_PCA_TEXTS, len(texts)))
-    cut = {"processing_kwargs": {"text": {"max_length": recipe.max_length}}, "show_progress_bar": True}
+    cut: dict[str, Any] = {"processing_kwargs": {"text": {"max_length": recipe.max_length}}, "show_progress_bar": True}
     with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
         if not recipe.trained_layers:  # all at once, sorted by length, is faster than batch by batch
             reader.encode_query(sorted({one.query for one in lists}), show_progress_bar=True)
