@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from cascade.config import CrossEncoderConfig, Platt, load
 
@@ -26,6 +25,7 @@ TOPICS = {
     "a cathedral": "A cathedral is the main church of a bishop.",
     "a volcano": "A volcano is a mountain from which lava comes.",
 }
+OTHER = "figures, sums, dates, names, places, stamps, pages, drawers, shelves, desks and pencils that nobody counts"
 CASCADE = """\
 # ours
 retrieve: [{kind: bm25, depth: 20}]
@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {
                 "_id": f"{noun}-{n}",
                 "title": "",
-                "text": f"Invoice {n}{number} lists {noun} among other figures.",
+                "text": f"Invoice {n}{number} lists {noun} among {OTHER}.",
             }
             for n in range(1, 14)
         ]
@@ -113,7 +113,7 @@ def test_tune_writes_what_reads_less_and_loses_nothing(
 def test_a_cascade_by_name_needs_a_file_to_write(run: Callable[..., Any], folder: Path) -> None:
     result = run("tune", "--collection", folder, "--cascade", "fast")
     assert result.exit_code == 2
-    assert "--out" in typer.unstyle(result.stderr)
+    assert "--out" in result.stderr
 
 
 def test_a_tier_that_reads_documents_together_cannot_be_fitted(
