@@ -158,6 +158,11 @@ class _Tier(_Strict):
     max_time_ms: float | None = Field(None, gt=0)
     blend: Blend | None = None
 
+    @property
+    def model_in_use(self) -> str:
+        """The model that reads, for the trace; empty without one."""
+        return str(getattr(self, "model", ""))
+
 
 class PointwiseTier(_Tier):
     """Scores each document by itself, so that it can stop anywhere and its scores mean the same for every query."""
@@ -229,17 +234,35 @@ class _PromptedTier(_Tier):
     endpoint: EndpointConfig | None = None
     max_doc_tokens: int = Field(100, ge=16)
 
+    @property
+    def model_in_use(self) -> str:
+        """That of the endpoint, where there is one."""
+        return self.model if self.endpoint is None else self.endpoint.model
 
-class LogitsConfig(_PromptedTier):
+
+class _WindowedTier(_PromptedTier):
+    """Reads windows from the back, each `stride` further up; what stands best in one goes on into the next."""
+
+    window: int = Field(20, ge=2)
+    stride: int = Field(10, ge=1)
+
+    @model_validator(mode="after")
+    def windows_leave_no_gap(self) -> _WindowedTier:
+        """A document between two windows would never be read."""
+        if self.stride > self.window:
+            raise ValueError(f"stride {self.stride} is more than the window of {self.window}; lower it to that or less")
+        return self
+
+
+class LogitsConfig(_WindowedTier):
     """The order is read from the first generated token's logits over the identifiers (FIRST, Reddy et al., 2024)."""
 
     kind: Literal["logits"]
     window: int = Field(20, ge=2, le=26)
-    stride: int = Field(10, ge=1)
     both_orders: bool = True
 
 
-class PermutationConfig(_PromptedTier):
+class PermutationConfig(_WindowedTier):
     """The order is generated, in sliding windows from the back (RankGPT, Sun et al., 2023).
 
     `constrained` lets a local model write nothing but an order; an endpoint is asked about at most `concurrency`
@@ -247,8 +270,6 @@ class PermutationConfig(_PromptedTier):
     """
 
     kind: Literal["permutation"]
-    window: int = Field(20, ge=2)
-    stride: int = Field(10, ge=1)
     concurrency: int = Field(2, ge=1, le=64)
     constrained: bool = True
 

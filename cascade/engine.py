@@ -204,7 +204,7 @@ class Cascade:
                 candidates_in=count,
                 candidates_out=count,
                 run_time=seconds,
-                model=config.model,
+                model=config.model_in_use,
             )
 
         try:

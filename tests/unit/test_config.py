@@ -126,4 +126,15 @@ def test_the_hash_follows_the_meaning_and_not_the_spelling() -> None:
 
 
 def test_the_presets_are_valid() -> None:
-    assert set(presets.load_all()) == {"fast", "quality"}
+    assert set(presets.load_all()) == {"fast", "quality", "rerank"}
+
+
+def test_windows_leave_no_document_between_them() -> None:
+    with pytest.raises(ConfigError, match="stride 30 is more than the window of 20"):
+        parse("retrieve: [{kind: bm25}]\ntiers: [{kind: permutation, depth: 50, window: 20, stride: 30}]", "c.yaml")
+
+
+def test_a_tier_behind_an_endpoint_names_the_endpoint_s_model() -> None:
+    endpoint = "endpoint: {url: 'http://localhost:8000/v1', model: large}"
+    config = parse(f"retrieve: [{{kind: bm25}}]\ntiers: [{{kind: logits, depth: 5, {endpoint}}}]", "c.yaml")
+    assert config.tiers[0].model_in_use == "large"

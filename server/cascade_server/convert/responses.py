@@ -63,7 +63,9 @@ def rank_response(
 
 def stage_models(config: CascadeConfig) -> dict[str, str]:
     """The model of every stage that has one, by the stage's name."""
-    return {stage.name: stage.model for stage in (*config.retrieve, *config.tiers) if stage.model}
+    retrieved = {stage.name: stage.model for stage in config.retrieve}
+    models = retrieved | {tier.name: tier.model_in_use for tier in config.tiers}
+    return {name: model for name, model in models.items() if model}
 
 
 def _stage_scores(rankings: Mapping[str, Ranking], wanted: Iterable[str]) -> dict[str, list[ranking_pb2.StageScore]]:
