@@ -152,6 +152,7 @@ def _evidence(collection: Collection, step: Step, live: Live, tuned: Tuned, marg
         "ndcg_10_difference_low": round(live.difference.low, 5),
         "margin": margin,
         "p": round(live.difference.p, 5),
+        "queries_changed": live.difference.changed,
     }
 
 
@@ -202,7 +203,7 @@ def _print(tuned: Tuned, live: Live | None, margin: float) -> None:
     shown.add_row("full depth", f"{tokens:.0f}", "", f"({full.gain.mean():.4f})", "", "", "")
     rows = [(describe(s.trial.tier), s.tokens, s.difference, "passed" if s.passed else "failed") for s in tuned.steps]
     if live is not None:
-        rows.append(("the last that passed, live", live.tokens, live.difference, ""))
+        rows.append(("the best that passed, live", live.tokens, live.difference, ""))
     for name, count, difference, verdict in rows:
         fewer = f"{tokens / max(1.0, count):.2f}x"
         numbers = f"{difference.mean:+.4f}", f"{difference.low:+.4f}", f"{difference.p:.4f}"
@@ -213,3 +214,8 @@ def _print(tuned: Tuned, live: Live | None, margin: float) -> None:
         f"fails. at least: one-sided 95 % bound, which must be above {-margin:g}. p: of so small a loss by chance if "
         "the true one were the margin."
     )
+    if live is not None and live.difference.changed == 0:
+        typer.echo(
+            f"No query came out otherwise. Of {len(full.gain)} queries that says only that fewer than "
+            f"{min(1.0, 3 / len(full.gain)):.1%} do (rule of three): more queries tell more."
+        )
