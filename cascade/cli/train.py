@@ -130,6 +130,25 @@ def pack(
     typer.echo(f"{out}: {size / 1e6:.1f} MB")
 
 
+@app.command("average")
+def average(
+    models: Annotated[
+        list[str], typer.Argument(help="MODEL=WEIGHT: folders of pair encoders; 'start' is the untrained one.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Where the averaged model goes.")],
+    base: Annotated[str, typer.Option(help="What 'start' is grafted from.")] = "embedded:all-minilm-l6-v2",
+) -> None:
+    """Average the weights of cross-encoders trained from one start, the start itself among them if named."""
+    from cascade.train.average import average as averaged
+
+    parts = [model.rpartition("=") for model in models]
+    try:
+        weights = {name: float(weight) for name, _, weight in parts}
+    except ValueError as error:
+        raise typer.BadParameter(f"found {' '.join(models)!r}, expected MODEL=WEIGHT such as start=0.4") from error
+    typer.echo(f"{averaged(weights, base, out)}")
+
+
 @app.command("listwise")
 def listwise(
     data: Data,
