@@ -32,7 +32,7 @@ print(sorted(heavy & sys.modules.keys()), file=sys.stderr)
 def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", _HELP], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
-    for command in ("quickstart", "serve", "rank", "index", "check", "info", "eval", "train"):
+    for command in ("quickstart", "serve", "rank", "index", "check", "info", "eval", "calibrate", "tune", "train"):
         assert f" {command} " in done.stdout
 
 
