@@ -25,13 +25,13 @@ def write(folder: Path, **files: str) -> Path:
 
 def test_without_a_folder_the_default_tenant_has_the_presets() -> None:
     found = read_cascades(None, presets.load_all())
-    assert {tenant: sorted(cascades) for tenant, cascades in found.items()} == {"default": ["fast", "quality"]}
+    assert {tenant: sorted(cascades) for tenant, cascades in found.items()} == {"default": ["fast", "quality", "rerank"]}
 
 
 def test_a_folder_is_a_tenant_and_a_file_a_cascade(tmp_path: Path) -> None:
     found = read_cascades(write(tmp_path, acme__one=GOOD, acme__two=GOOD, default__mine=GOOD), presets.load_all())
     assert sorted(found["acme"]) == ["one", "two"]
-    assert sorted(found["default"]) == ["fast", "mine", "quality"]
+    assert sorted(found["default"]) == ["fast", "mine", "quality", "rerank"]
 
 
 def test_a_file_replaces_the_preset_of_its_name(tmp_path: Path) -> None:
