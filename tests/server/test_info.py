@@ -52,13 +52,13 @@ async def test_a_tenant_sees_and_uses_its_own_cascades_and_indexes_only(
         folder = tmp_path / "cascades" / tenant
         folder.mkdir(parents=True)
         (folder / f"{cascade}.yaml").write_text("retrieve: [{kind: bm25}]")
-        (folder / "fast.yaml").write_text("retrieve: [{kind: bm25}]")
-        (folder / "quality.yaml").write_text("retrieve: [{kind: bm25}]")
+        for preset in ("fast", "quality", "rerank"):
+            (folder / f"{preset}.yaml").write_text("retrieve: [{kind: bm25}]")
     index = tmp_path / "indexes" / "default" / "secret"
     index.mkdir(parents=True)
     async with serve(tmp_path, cascades_dir=tmp_path / "cascades", tenant="acme") as acme:
         info = await acme.info.GetInfo(server_pb2.GetInfoRequest(), metadata=acme.metadata)
-        assert (info.tenant, [c.name for c in info.cascades]) == ("acme", ["fast", "quality", "special"])
+        assert (info.tenant, [c.name for c in info.cascades]) == ("acme", ["fast", "quality", "rerank", "special"])
         assert (await acme.rank(cascade="special")).results
         assert "known: fast, quality, special" in (await refused(acme.rank(cascade="plain"))).message
         assert (await refused(acme.rank(cascade="special", index="secret"))).message.endswith("known: none")

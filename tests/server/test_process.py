@@ -75,7 +75,7 @@ def cascades(tmp_path: Path) -> Path:
     """The default tenant's folder, with presets that need no models."""
     folder = tmp_path / "cascades" / "default"
     folder.mkdir(parents=True)
-    for name in ("fast", "quality"):
+    for name in ("fast", "quality", "rerank"):
         (folder / f"{name}.yaml").write_text(GOOD)
     return folder
 

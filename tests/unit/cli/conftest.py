@@ -57,7 +57,7 @@ def run_json(run: Callable[..., Any]) -> Callable[..., Any]:
 def cascades(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of cascades without models, also in place of the presets."""
     folder = tmp_path_factory.mktemp("cascades")
-    for name in ("words", "fast", "quality"):
+    for name in ("words", "fast", "quality", "rerank"):
         path = folder / "default" / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(WORDS)

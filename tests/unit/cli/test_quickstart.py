@@ -49,7 +49,7 @@ def settings(tmp_path: Path) -> Settings:
     (tmp_path / "cascades" / "default").mkdir(parents=True)
     (tmp_path / "cascades" / "default" / "plain.yaml").write_text(CASCADE, encoding="utf-8")
     # Files of the presets' names take their place, so that no model is loaded.
-    for preset in ("fast", "quality"):
+    for preset in ("fast", "quality", "rerank"):
         (tmp_path / "cascades" / "default" / f"{preset}.yaml").write_text(CASCADE, encoding="utf-8")
     return Settings(
         host="127.0.0.1", port=0, metrics_port=0, data_dir=tmp_path / "data", cascades_dir=tmp_path / "cascades"

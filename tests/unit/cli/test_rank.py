@@ -114,7 +114,7 @@ def test_no_time_for_tiers_is_an_answer_that_says_so(run: Callable[..., Any], wh
 
 def test_info_describes_the_server(run: Callable[..., Any], run_json: Callable[..., Any], target: str) -> None:
     info = run_json("info", "--target", target)
-    assert [c["name"] for c in info["cascades"]] == ["fast", "quality", "words"]
+    assert [c["name"] for c in info["cascades"]] == ["fast", "quality", "rerank", "words"]
     people = run("info", "--target", target).stdout
     assert "max_top_k" in people
     assert "bm25 100 → fuse 100 → keep 2" in people
