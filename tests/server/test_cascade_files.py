@@ -25,7 +25,9 @@ def write(folder: Path, **files: str) -> Path:
 
 def test_without_a_folder_the_default_tenant_has_the_presets() -> None:
     found = read_cascades(None, presets.load_all())
-    assert {tenant: sorted(cascades) for tenant, cascades in found.items()} == {"default": ["fast", "quality", "rerank"]}
+    assert {tenant: sorted(cascades) for tenant, cascades in found.items()} == {
+        "default": ["fast", "quality", "rerank"]
+    }
 
 
 def test_a_folder_is_a_tenant_and_a_file_a_cascade(tmp_path: Path) -> None:

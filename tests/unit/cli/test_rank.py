@@ -46,7 +46,15 @@ def test_an_answer_has_one_shape_wherever_it_comes_from(run_json: Callable[..., 
         ("fuse", "rrf", "completed", 3, 3),
         ("keep", "identity", "completed", 2, 2),
     ]
-    assert list(found["trace"][0])[7:] == ["queue_seconds", "run_seconds", "model", "tokens", "truncated"]
+    assert list(found["trace"][0])[7:] == [
+        "queue_seconds",
+        "run_seconds",
+        "model",
+        "tokens",
+        "truncated",
+        "scored",
+        "repairs",
+    ]
     assert sorted(found["provenance"]) == ["cascade", "config_hash", "index_version", "models"]
 
 
