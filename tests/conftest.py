@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long anything takes depends on what else the machine does, and is no test's business.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 # Tests run on shared machines, and many of them at once: one thread each, set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

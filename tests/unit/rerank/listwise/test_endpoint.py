@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from cascade.budget import Budget
 from cascade.errors import ModelLoadError, OverloadedError, StageError
 from cascade.rerank.listwise.endpoint import Endpoint, piece
-from tests.unit.rerank.listwise.chat_server import ChatServer, Reply, chat_server, says
+from tests.unit.rerank.listwise.chat_server import ChatServer, Reply, by_overlap, chat_server, says
 
 KEY = "sk-very-secret-0123456789"
 
@@ -179,6 +179,13 @@ async def test_a_call_ends_when_its_caller_leaves(server: ChatServer) -> None:
 
 
 async def test_calls_in_flight_are_bounded_whoever_asks(server: ChatServer) -> None:
+    both = asyncio.Barrier(2)
+
+    async def together(prompt: str) -> Reply:
+        await both.wait()
+        return by_overlap(prompt)
+
+    server.script.extend([together, together])
     endpoint = Endpoint(server.url, "small", concurrency=2)
     calls = [endpoint.complete(f"Passage 1: {i}", max_tokens=1, budget=Budget()) for i in range(8)]
     answers = await asyncio.gather(*calls)
