@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,7 +38,7 @@ class StepLog(TrainerCallback):
             draw_curve(self._path, self._path.with_name("curve.png"))
 
 
-class RerankingEvaluator(BaseEvaluator):
+class _HeadsEvaluator(BaseEvaluator, ABC):
     """Measures nDCG@10 after reranking BM25's heads of a development set with the model as it stands."""
 
     def __init__(self, development: DevelopmentSet, *, bf16: bool) -> None:
@@ -50,40 +51,32 @@ class RerankingEvaluator(BaseEvaluator):
         self, model: BaseModel, output_path: str | None = None, epoch: float = -1, steps: int = -1
     ) -> dict[str, float]:
         """Called by the trainer; the mean counts a question whose answer BM25 did not find as 0."""
-
-        predict = cast("CrossEncoder", model).predict
-
-        def score(pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
-            with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
-                return [float(value) for value in predict(list(pairs), show_progress_bar=False)]
-
-        values = self._development.ndcg(self._development.rerank(score)).values()
+        rankings = self._development.rerank(lambda pairs: self._score(model, pairs))
+        values = self._development.ndcg(rankings).values()
         return {"ndcg_at_10": sum(values) / len(values)}
 
+    @abstractmethod
+    def _score(self, model: BaseModel, pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
+        """One score for each (query, passage)."""
 
-class MultiVectorEvaluator(BaseEvaluator):
-    """As RerankingEvaluator, for a multi-vector model."""
 
-    def __init__(self, development: DevelopmentSet, *, bf16: bool) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # the base class has no annotations
-        self.primary_metric = "ndcg_at_10"
-        self._development = development
-        self._bf16 = bf16
+class RerankingEvaluator(_HeadsEvaluator):
+    """Of a cross-encoder."""
 
-    def __call__(
-        self, model: BaseModel, output_path: str | None = None, epoch: float = -1, steps: int = -1
-    ) -> dict[str, float]:
-        """Called by the trainer; the mean counts a question whose answer BM25 did not find as 0."""
-        encoder = cast("MultiVectorEncoder", model)
-
-        def score(pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
-            queries, documents = (list(dict.fromkeys(side)) for side in zip(*pairs, strict=True))
-            with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
-                asked = dict(zip(queries, encoder.encode_query(queries, show_progress_bar=False), strict=True))
-                read = dict(zip(documents, encoder.encode_document(documents, show_progress_bar=False), strict=True))
-            sides = [asked[query].float() for query, _ in pairs], [read[text].float() for _, text in pairs]
-            scores = encoder.similarity_pairwise(*sides)
+    def _score(self, model: BaseModel, pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
+            scores = cast("CrossEncoder", model).predict(list(pairs), show_progress_bar=False)
             return [float(value) for value in scores]
 
-        values = self._development.ndcg(self._development.rerank(score)).values()
-        return {"ndcg_at_10": sum(values) / len(values)}
+
+class MultiVectorEvaluator(_HeadsEvaluator):
+    """Of a multi-vector model; each query and each document is encoded once."""
+
+    def _score(self, model: BaseModel, pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
+        encoder = cast("MultiVectorEncoder", model)
+        queries, documents = (list(dict.fromkeys(side)) for side in zip(*pairs, strict=True))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
+            asked = dict(zip(queries, encoder.encode_query(queries, show_progress_bar=False), strict=True))
+            read = dict(zip(documents, encoder.encode_document(documents, show_progress_bar=False), strict=True))
+        sides = [asked[query].float() for query, _ in pairs], [read[text].float() for _, text in pairs]
+        return [float(value) for value in encoder.similarity_pairwise(*sides)]
