@@ -13,7 +13,7 @@ from cascade.errors import ModelLoadError
 from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.batches import consecutive
 from cascade.inference.cost import CostEstimate
-from cascade.inference.device import hide_loading_bars, pick_device, pick_dtype
+from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.model import ModelStatus, ServedModel
 from cascade.rerank.listwise.chat import Chat
 from cascade.weights import resolve_model
@@ -47,18 +47,14 @@ class LanguageModel(ServedModel):
         self._passed: dict[str, ModelLoadError | None] = {}
 
     def _load(self) -> None:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoTokenizer
 
-        from cascade.rerank.listwise.packed import ATTENTION
+        from cascade.rerank.listwise.packed import load_causal
 
         hide_loading_bars()
         source = resolve_model(self.reference)
-        device = pick_device(self.device)
         self.chat = Chat(AutoTokenizer.from_pretrained(source))
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            source, dtype=pick_dtype(device), attn_implementation=ATTENTION
-        )
-        self._model = loaded.to(device).eval()
+        self._model = load_causal(source, pick_device(self.device))
         self.most_tokens = int(self._model.config.max_position_embeddings)
 
     def ensure_passes(self, test: str, run: Callable[[], str]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from cascade.errors import ModelLoadError
 from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.batches import consecutive
-from cascade.inference.device import hide_loading_bars, pick_device, pick_dtype
+from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.model import ServedModel
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
 from cascade.rerank.listwise.control import ControlTokens, cut
@@ -35,18 +35,14 @@ class LikelihoodModel(ServedModel):
     _most_tokens: int
 
     def _load(self) -> None:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoTokenizer
 
-        from cascade.rerank.listwise.packed import ATTENTION
+        from cascade.rerank.listwise.packed import load_causal
 
         hide_loading_bars()
         source = resolve_model(self.reference)
-        device = pick_device(self.device)
         self._control = ControlTokens(AutoTokenizer.from_pretrained(source))
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            source, dtype=pick_dtype(device), attn_implementation=ATTENTION
-        )
-        self._model = loaded.to(device).eval()
+        self._model = load_causal(source, pick_device(self.device))
         self._most_tokens = int(self._model.config.max_position_embeddings)
         self._before_passage, self._before_query = likelihood_prompt(self._control, load_prompt(PROMPT))
         self._self_test()

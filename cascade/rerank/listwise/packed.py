@@ -10,6 +10,8 @@ from torch import Tensor
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from cascade.inference.device import pick_dtype
+
 ATTENTION = "cascade_packed"
 
 
@@ -38,6 +40,14 @@ def packed_attention(
 
 
 AttentionInterface.register(ATTENTION, packed_attention)
+
+
+def load_causal(source: str, device: str) -> Any:
+    """The causal language model in the folder or hub id `source`, ready to read packed sequences on `device`."""
+    from transformers import AutoModelForCausalLM
+
+    loaded: Any = AutoModelForCausalLM.from_pretrained(source, dtype=pick_dtype(device), attn_implementation=ATTENTION)
+    return loaded.to(device).eval()
 
 
 def packed_hidden(decoder: Any, sequences: Sequence[Sequence[int]]) -> Tensor:
