@@ -1,4 +1,4 @@
-"""Time that can only shrink: how long a stage may still take."""
+"""Time that can only shrink: how long a stage may still take, and on whose account."""
 
 from __future__ import annotations
 
@@ -6,11 +6,30 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import TypeVar
 
 T = TypeVar("T")
 Clock = Callable[[], float]
+
+
+class Priority(IntEnum):
+    """Whose work goes first; a class runs only while no lower number waits."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+    SHADOW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """On whose account work is done: a model that is busy serves accounts of a class in proportion to their weights."""
+
+    name: str = ""
+    weight: float = 1.0
+    priority: Priority = Priority.NORMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +38,7 @@ class Budget:
 
     deadline: float = math.inf
     clock: Clock = time.monotonic
+    account: Account = Account()
 
     @staticmethod
     def of(seconds: float | None, clock: Clock = time.monotonic) -> Budget:
@@ -50,7 +70,7 @@ class Budget:
         """This budget cut to `seconds` from now; None leaves it as it is."""
         if seconds is None:
             return self
-        return Budget(min(self.deadline, self.clock() + seconds), self.clock)
+        return replace(self, deadline=min(self.deadline, self.clock() + seconds))
 
 
 async def within(budget: Budget, work: Awaitable[T]) -> T:

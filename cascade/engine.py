@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -12,8 +12,8 @@ from cascade.answer import Answer, Floor, Progress, Update
 from cascade.budget import Budget, within
 from cascade.config import CascadeConfig, RetrieverConfig
 from cascade.errors import InvalidInputError, Violation
-from cascade.failure import cut_short, no_ranking, not_completed
-from cascade.plan import Decision, Run, Skip, decide
+from cascade.failure import cut_short, no_ranking, not_completed, reduced
+from cascade.plan import Decision, Run, Skip, busy, decide
 from cascade.stages import (
     Corpus,
     Fuser,
@@ -69,6 +69,7 @@ class Cascade:
         tier_seconds: float | None = None,
         min_probability: float | None = None,
         with_documents: bool = False,
+        depths: Mapping[str, int] | None = None,
     ) -> Answer:
         """The last of what `stream` yields."""
         updates = self.stream(
@@ -79,6 +80,7 @@ class Cascade:
             tier_seconds=tier_seconds,
             min_probability=min_probability,
             with_documents=with_documents,
+            depths=depths,
             only_last=True,
         )
         async for update in updates:
@@ -95,11 +97,14 @@ class Cascade:
         tier_seconds: float | None = None,
         min_probability: float | None = None,
         with_documents: bool = False,
+        depths: Mapping[str, int] | None = None,
         only_last: bool = False,
     ) -> AsyncGenerator[Update, None]:
         """One update for every stage that ended, in the order they ended; the last is final.
 
-        With `only_last` no update before it has documents: fetching what nobody reads takes time from the tiers.
+        `depths` is a cheaper plan for a busy server: the named tiers see at most so many candidates, none for 0, and
+        their traces say so. With `only_last` no update before it has documents: fetching what nobody reads takes time
+        from the tiers.
 
         `budget` is the deadline of the whole answer. `tier_seconds`, counted from this call, and the cascade's own
         budget_ms bound the tiers only: retrieval and fusion make the ranking that there must be to answer with.
@@ -137,7 +142,8 @@ class Cascade:
         yield await update(fuse.name, final=not self._tiers)
 
         for tier in self._tiers:
-            await self._rerank(tier.over(corpus), query, for_tiers, progress)
+            most = (depths or {}).get(tier.config.name)
+            await self._rerank(tier.over(corpus), query, for_tiers, progress, most)
             yield await update(tier.config.name, final=tier is self._tiers[-1])
 
     def _floor(self, min_probability: float | None) -> Floor | None:
@@ -189,10 +195,13 @@ class Cascade:
             for task in pending:
                 task.cancel()
 
-    async def _rerank(self, tier: Tier, query: Query, budget: Budget, progress: Progress) -> None:
-        """Rerank the head of the ranking, or leave it as it stands and say why."""
+    async def _rerank(
+        self, tier: Tier, query: Query, budget: Budget, progress: Progress, most: int | None = None
+    ) -> None:
+        """Rerank the head of the ranking, at most `most` candidates of it, or leave it as it stands and say why."""
         config, before = tier.config, progress.ranking
-        head = before.head(config.depth)
+        wanted = len(before.head(config.depth))
+        head = before.head(config.depth if most is None else min(most, config.depth))
         started = time.monotonic()
 
         def trace() -> StageTrace:
@@ -209,7 +218,7 @@ class Cascade:
 
         try:
             # Asked once before any text is fetched: a tier without time must not cost any.
-            decision = self._decide(tier, query, None, budget)
+            decision = busy() if wanted > len(head) == 0 else self._decide(tier, query, None, budget)
             if isinstance(decision, Run):
                 if config.reads_text:
                     head = head.with_text(await within(decision.budget, progress.passages(head)))
@@ -227,6 +236,8 @@ class Cascade:
             scored = set(own.doc_ids)
             rest = [c for c in before if c.doc_id not in scored]
             done = replace(_used(trace(), len(head), scores.usage), scored=len(own))
+            if len(head) < wanted:
+                done = reduced(done, wanted)
             if scores.usage.incomplete:
                 done = cut_short(done, scores.usage.incomplete)
             progress.ended(done, own=own, best=own.followed_by(rest), cut=scores.usage.truncations)

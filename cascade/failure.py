@@ -29,6 +29,12 @@ def cut_short(trace: StageTrace, detail: str) -> StageTrace:
     return replace(trace, status=StageStatus.TIMED_OUT, reason=Reason.OVERRAN, detail=detail)
 
 
+def reduced(trace: StageTrace, wanted: int) -> StageTrace:
+    """The trace of a stage that was given fewer than the `wanted` candidates, the server being too busy for all."""
+    detail = f"the server was busy: ran over {trace.candidates_in} of {wanted} candidates"
+    return replace(trace, status=StageStatus.REDUCED, reason=Reason.OVERLOADED, detail=detail)
+
+
 def no_ranking(stage: str, errors: Sequence[BaseException]) -> CascadeError:
     """The error that says best why no retriever has a ranking: one that names its cause before a mere timeout."""
     for error in errors:

@@ -26,6 +26,11 @@ class Skip:
 Decision = Run | Skip
 
 
+def busy() -> Skip:
+    """The decision about a tier that the server has no room for."""
+    return Skip(Reason.OVERLOADED, "the server was busy: admitted without this tier")
+
+
 def decide(budget: Budget, *, max_seconds: float | None, estimate: float) -> Decision:
     """Run while there is time and the estimate fits in it; else say which of the two was missing.
 

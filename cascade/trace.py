@@ -14,6 +14,7 @@ class StageStatus(StrEnum):
     SKIPPED = "skipped"
     TIMED_OUT = "timed_out"
     FAILED = "failed"
+    REDUCED = "reduced"
 
 
 class Reason(StrEnum):
@@ -32,7 +33,7 @@ class StageTrace:
     """One stage's account: times in seconds, `detail` a sentence for a person, empty when all went well.
 
     `scored` counts the candidates that were given a score, fewer than `candidates_in` where a tier stopped early;
-    `repairs` the documents that a listwise output had left out, doubled or invented.
+    `repairs` the documents that a listwise output had left out, doubled or invented; `cost` is money, None without a price.
     """
 
     stage: str
@@ -49,6 +50,7 @@ class StageTrace:
     truncated: int = 0
     scored: int = 0
     repairs: int = 0
+    cost: float | None = None
 
 
 def degraded(trace: Iterable[StageTrace]) -> bool:

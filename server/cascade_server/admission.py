@@ -7,19 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cascade.errors import CascadeError, OverloadedError
+from cascade.errors import OverloadedError
+from cascade_server.errors import UnavailableError
 
 _SHORTEST_RETRY = 0.05
 _SMOOTHING = 0.1
-
-
-class UnavailableError(CascadeError):
-    """The server takes no work in its present `state`; `retry_after` is a hint in seconds."""
-
-    def __init__(self, state: str, retry_after: float = 1.0) -> None:
-        self.state = state
-        self.retry_after = retry_after
-        super().__init__(f"the server is {state}; retry in {retry_after:.3g} s, or ask another one")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from cascade.index import Change, DocumentEncoder, Index, IndexInfo, IndexStore, TokenEncoder, no_token_encoder
 from cascade.types import Document
-from cascade_server.admission import UnavailableError
+from cascade_server.errors import UnavailableError
 from cascade_server.metrics import IndexSizes
 
 T = TypeVar("T")

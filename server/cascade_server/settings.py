@@ -31,6 +31,44 @@ class Settings(BaseSettings):
     cascades_dir: Path | None = Field(
         None, description="Folder that holds TENANT/NAME.yaml; without it tenant 'default' has the presets only."
     )
+    store_url: str | None = Field(
+        None,
+        description="SQLAlchemy URL of the control plane's store; unset keeps it in control.db of the data folder.",
+    )
+    store_poll_ms: int = Field(
+        100, ge=10, le=1000, description="How often the store is asked whether anything changed."
+    )
+    require_credentials: bool = Field(
+        False, description="Refuse callers without credentials also on loopback and before the first key exists."
+    )
+    tls_certificate: Path | None = Field(None, description="PEM chain to serve TLS with; read again when it changes.")
+    tls_key: Path | None = Field(None, description="Its private key, PEM.")
+    tls_client_ca: Path | None = Field(None, description="PEM roots of client certificates; callers may then show one.")
+    jwt_jwks: str | None = Field(None, description="File or https URL of the JWKS that tokens are checked against.")
+    jwt_audience: str | None = Field(None, description="The audience that tokens must name; required with jwt_jwks.")
+    jwt_issuer: str | None = Field(None, description="The issuer that tokens must name; required with jwt_jwks.")
+    jwt_tenant_claim: str = Field(
+        "cascade_tenant", description="The claim that names the tenant, absent for an operator."
+    )
+    jwt_role_claim: str = Field("cascade_role", description="The claim that names the role: reader, writer or admin.")
+    redis_url: str | None = Field(None, description="Redis in which servers share their count of quotas.")
+    prices: dict[str, float] = Field(
+        default_factory=dict, description="Money per million tokens, by model as cascades name it, as JSON."
+    )
+    model_roots: tuple[Path, ...] = Field((), description="Folders under which cascades in the store may name models.")
+    hub_models: tuple[str, ...] = Field(
+        (), description="Hub ids that cascades in the store may name; * matches any part."
+    )
+    endpoint_urls: tuple[str, ...] = Field(
+        (), description="Beginnings of the URLs that cascades in the store may name."
+    )
+    secret_roots: tuple[Path, ...] = Field((), description="Folders of key files that cascades in the store may name.")
+    queue: Literal["fair", "fifo"] = Field(
+        "fair", description="How a busy model serves: by weighted fair queueing, or first come first served."
+    )
+    overload: Literal["adaptive", "fixed"] = Field(
+        "adaptive", description="Refuse what cannot be answered in time, or only what is over max_concurrent_requests."
+    )
     default_encoder: str = Field(
         "embedded:all-minilm-l6-v2", description="Bi-encoder of indexes that are created without naming one."
     )

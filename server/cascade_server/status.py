@@ -23,7 +23,14 @@ from cascade.errors import (
     StageError,
     Violation,
 )
-from cascade_server.admission import UnavailableError
+from cascade_server.errors import (
+    ConflictError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    StoreError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 
 DOMAIN = "cascade-ranking"
 
@@ -40,6 +47,11 @@ CODES: dict[type[CascadeError], grpc.StatusCode] = {
     BudgetExceededError: grpc.StatusCode.DEADLINE_EXCEEDED,
     StageError: grpc.StatusCode.INTERNAL,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
+    QuotaExceededError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    StoreError: grpc.StatusCode.UNAVAILABLE,
+    ConflictError: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 # Message and details travel in one header block, and clients refuse one beyond 8 KiB.
@@ -65,7 +77,11 @@ def status_of(error: CascadeError) -> status_pb2.Status:
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason_of(error), domain=DOMAIN, metadata=facts)]
     if isinstance(error, InvalidInputError):
         details.append(_bad_request(error.violations))
-    if isinstance(error, OverloadedError | UnavailableError):
+    if isinstance(error, QuotaExceededError):
+        failure = error_details_pb2.QuotaFailure()
+        failure.violations.add(subject=f"tenant:{error.tenant}", description=f"{error.quota}: {error}")
+        details.append(failure)
+    if isinstance(error, OverloadedError | UnavailableError | QuotaExceededError) and error.retry_after is not None:
         delay = duration_pb2.Duration()
         delay.FromNanoseconds(int(error.retry_after * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))

@@ -13,7 +13,7 @@ import pytest
 from cascade.errors import NotFoundError
 from cascade.index.info import Vectors
 from cascade.types import Document
-from cascade_server.admission import UnavailableError
+from cascade_server.errors import UnavailableError
 from cascade_server.indexes import Indexes
 from cascade_server.metrics import IndexSizes
 

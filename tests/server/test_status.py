@@ -17,7 +17,7 @@ from cascade.errors import (
     OverloadedError,
     Violation,
 )
-from cascade_server.admission import UnavailableError
+from cascade_server.errors import UnavailableError
 from cascade_server.status import CODES, code_of, internal_status, reason_of, status_of
 
 HEADER_BYTES = 8192

@@ -18,6 +18,7 @@ _STATUS: dict[StageStatus, trace_pb2.StageStatus.ValueType] = {
     StageStatus.SKIPPED: trace_pb2.STAGE_STATUS_SKIPPED,
     StageStatus.TIMED_OUT: trace_pb2.STAGE_STATUS_TIMED_OUT,
     StageStatus.FAILED: trace_pb2.STAGE_STATUS_FAILED,
+    StageStatus.REDUCED: trace_pb2.STAGE_STATUS_REDUCED,
 }
 
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from cascade_server.access.principal import Principal
+
 OTHER = "other"
 """The label of every name that the caller made up, so that callers cannot make series of metrics."""
 
 
 @dataclass(slots=True)
 class Record:
-    """One request: `tenant` and `cascade` are metric labels and hold only names that the operator chose, or OTHER."""
+    """One request: `tenant` and `cascade` are metric labels and hold only names that the operator chose, or OTHER.
+
+    `principal` is who asks and `acting_tenant` the tenant it acts for, both set before any handler runs.
+    """
 
     method: str
     tenant: str = OTHER
     cascade: str = OTHER
+    principal: Principal | None = None
+    acting_tenant: str = ""
     fields: dict[str, object] = field(default_factory=dict)
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import grpc
 import structlog
 
-from cascade_server.admission import UnavailableError
+from cascade_server.errors import UnavailableError
 from cascade_server.interceptors.malformed import Malformed, tolerant
 from cascade_server.interceptors.scope import Context, RequestScope
 from cascade_server.metrics import Metrics

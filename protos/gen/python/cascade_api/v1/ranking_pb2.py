@@ -27,7 +27,7 @@ from cascade_api.v1 import trace_pb2 as cascade__api_dot_v1_dot_trace__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x61scade_api/v1/ranking.proto\x12\x0e\x63\x61scade_api.v1\x1a\x1d\x63\x61scade_api/v1/document.proto\x1a\x1a\x63\x61scade_api/v1/trace.proto\x1a\x1egoogle/protobuf/duration.proto\"\xa4\x02\n\x0bRankRequest\x12\x0f\n\x07\x63\x61scade\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\r\n\x05index\x18\x03 \x01(\t\x12&\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x16.cascade_api.v1.Filter\x12+\n\tdocuments\x18\x05 \x03(\x0b\x32\x18.cascade_api.v1.Document\x12\r\n\x05top_k\x18\x06 \x01(\r\x12\x14\n\x0cinclude_text\x18\x07 \x01(\x08\x12\x0f\n\x07\x65xplain\x18\x08 \x01(\x08\x12)\n\x06\x62udget\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1c\n\x0fmin_probability\x18\n \x01(\x01H\x00\x88\x01\x01\x42\x12\n\x10_min_probability\"b\n\nStageScore\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\r\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x18\n\x0bmodel_score\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x0e\n\x0c_model_score\"\xdf\x01\n\x06Result\x12\x0e\n\x06\x64oc_id\x18\x01 \x01(\t\x12\x15\n\x08position\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x0c\n\x04rank\x18\x03 \x01(\r\x12\r\n\x05score\x18\x04 \x01(\x01\x12\x11\n\tscored_by\x18\x05 \x01(\t\x12\r\n\x05title\x18\x06 \x01(\t\x12\x0c\n\x04text\x18\x07 \x01(\t\x12*\n\x06stages\x18\x08 \x03(\x0b\x32\x1a.cascade_api.v1.StageScore\x12\x18\n\x0bprobability\x18\t \x01(\x01H\x01\x88\x01\x01\x42\x0b\n\t_positionB\x0e\n\x0c_probability\"\xb0\x01\n\nProvenance\x12\x0f\n\x07\x63\x61scade\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_hash\x18\x02 \x01(\t\x12\x36\n\x06models\x18\x03 \x03(\x0b\x32&.cascade_api.v1.Provenance.ModelsEntry\x12\x15\n\rindex_version\x18\x04 \x01(\t\x1a-\n\x0bModelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd5\x01\n\x0cRankResponse\x12\'\n\x07results\x18\x01 \x03(\x0b\x32\x16.cascade_api.v1.Result\x12)\n\x05trace\x18\x02 \x03(\x0b\x32\x1a.cascade_api.v1.StageTrace\x12\x10\n\x08\x64\x65graded\x18\x03 \x01(\x08\x12.\n\nprovenance\x18\x04 \x01(\x0b\x32\x1a.cascade_api.v1.Provenance\x12/\n\x0btruncations\x18\x05 \x03(\x0b\x32\x1a.cascade_api.v1.Truncation\"A\n\x11RankStreamRequest\x12,\n\x07request\x18\x01 \x01(\x0b\x32\x1b.cascade_api.v1.RankRequest\"b\n\x12RankStreamResponse\x12\r\n\x05stage\x18\x01 \x01(\t\x12\r\n\x05\x66inal\x18\x02 \x01(\x08\x12.\n\x08response\x18\x03 \x01(\x0b\x32\x1c.cascade_api.v1.RankResponse2\xaa\x01\n\x0eRankingService\x12\x41\n\x04Rank\x12\x1b.cascade_api.v1.RankRequest\x1a\x1c.cascade_api.v1.RankResponse\x12U\n\nRankStream\x12!.cascade_api.v1.RankStreamRequest\x1a\".cascade_api.v1.RankStreamResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x61scade_api/v1/ranking.proto\x12\x0e\x63\x61scade_api.v1\x1a\x1d\x63\x61scade_api/v1/document.proto\x1a\x1a\x63\x61scade_api/v1/trace.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb8\x02\n\x0bRankRequest\x12\x0f\n\x07\x63\x61scade\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\r\n\x05index\x18\x03 \x01(\t\x12&\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x16.cascade_api.v1.Filter\x12+\n\tdocuments\x18\x05 \x03(\x0b\x32\x18.cascade_api.v1.Document\x12\r\n\x05top_k\x18\x06 \x01(\r\x12\x14\n\x0cinclude_text\x18\x07 \x01(\x08\x12\x0f\n\x07\x65xplain\x18\x08 \x01(\x08\x12)\n\x06\x62udget\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1c\n\x0fmin_probability\x18\n \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nsticky_key\x18\x0b \x01(\tB\x12\n\x10_min_probability\"b\n\nStageScore\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\r\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x18\n\x0bmodel_score\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x0e\n\x0c_model_score\"\xdf\x01\n\x06Result\x12\x0e\n\x06\x64oc_id\x18\x01 \x01(\t\x12\x15\n\x08position\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x0c\n\x04rank\x18\x03 \x01(\r\x12\r\n\x05score\x18\x04 \x01(\x01\x12\x11\n\tscored_by\x18\x05 \x01(\t\x12\r\n\x05title\x18\x06 \x01(\t\x12\x0c\n\x04text\x18\x07 \x01(\t\x12*\n\x06stages\x18\x08 \x03(\x0b\x32\x1a.cascade_api.v1.StageScore\x12\x18\n\x0bprobability\x18\t \x01(\x01H\x01\x88\x01\x01\x42\x0b\n\t_positionB\x0e\n\x0c_probability\"\xd9\x01\n\nProvenance\x12\x0f\n\x07\x63\x61scade\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_hash\x18\x02 \x01(\t\x12\x36\n\x06models\x18\x03 \x03(\x0b\x32&.cascade_api.v1.Provenance.ModelsEntry\x12\x15\n\rindex_version\x18\x04 \x01(\t\x12\x17\n\x0f\x63\x61scade_version\x18\x05 \x01(\r\x12\x0e\n\x06\x63\x61nary\x18\x06 \x01(\x08\x1a-\n\x0bModelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd5\x01\n\x0cRankResponse\x12\'\n\x07results\x18\x01 \x03(\x0b\x32\x16.cascade_api.v1.Result\x12)\n\x05trace\x18\x02 \x03(\x0b\x32\x1a.cascade_api.v1.StageTrace\x12\x10\n\x08\x64\x65graded\x18\x03 \x01(\x08\x12.\n\nprovenance\x18\x04 \x01(\x0b\x32\x1a.cascade_api.v1.Provenance\x12/\n\x0btruncations\x18\x05 \x03(\x0b\x32\x1a.cascade_api.v1.Truncation\"A\n\x11RankStreamRequest\x12,\n\x07request\x18\x01 \x01(\x0b\x32\x1b.cascade_api.v1.RankRequest\"b\n\x12RankStreamResponse\x12\r\n\x05stage\x18\x01 \x01(\t\x12\r\n\x05\x66inal\x18\x02 \x01(\x08\x12.\n\x08response\x18\x03 \x01(\x0b\x32\x1c.cascade_api.v1.RankResponse2\xaa\x01\n\x0eRankingService\x12\x41\n\x04Rank\x12\x1b.cascade_api.v1.RankRequest\x1a\x1c.cascade_api.v1.RankResponse\x12U\n\nRankStream\x12!.cascade_api.v1.RankStreamRequest\x1a\".cascade_api.v1.RankStreamResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,21 +37,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVENANCE_MODELSENTRY']._loaded_options = None
   _globals['_PROVENANCE_MODELSENTRY']._serialized_options = b'8\001'
   _globals['_RANKREQUEST']._serialized_start=140
-  _globals['_RANKREQUEST']._serialized_end=432
-  _globals['_STAGESCORE']._serialized_start=434
-  _globals['_STAGESCORE']._serialized_end=532
-  _globals['_RESULT']._serialized_start=535
-  _globals['_RESULT']._serialized_end=758
-  _globals['_PROVENANCE']._serialized_start=761
-  _globals['_PROVENANCE']._serialized_end=937
-  _globals['_PROVENANCE_MODELSENTRY']._serialized_start=892
-  _globals['_PROVENANCE_MODELSENTRY']._serialized_end=937
-  _globals['_RANKRESPONSE']._serialized_start=940
-  _globals['_RANKRESPONSE']._serialized_end=1153
-  _globals['_RANKSTREAMREQUEST']._serialized_start=1155
-  _globals['_RANKSTREAMREQUEST']._serialized_end=1220
-  _globals['_RANKSTREAMRESPONSE']._serialized_start=1222
-  _globals['_RANKSTREAMRESPONSE']._serialized_end=1320
-  _globals['_RANKINGSERVICE']._serialized_start=1323
-  _globals['_RANKINGSERVICE']._serialized_end=1493
+  _globals['_RANKREQUEST']._serialized_end=452
+  _globals['_STAGESCORE']._serialized_start=454
+  _globals['_STAGESCORE']._serialized_end=552
+  _globals['_RESULT']._serialized_start=555
+  _globals['_RESULT']._serialized_end=778
+  _globals['_PROVENANCE']._serialized_start=781
+  _globals['_PROVENANCE']._serialized_end=998
+  _globals['_PROVENANCE_MODELSENTRY']._serialized_start=953
+  _globals['_PROVENANCE_MODELSENTRY']._serialized_end=998
+  _globals['_RANKRESPONSE']._serialized_start=1001
+  _globals['_RANKRESPONSE']._serialized_end=1214
+  _globals['_RANKSTREAMREQUEST']._serialized_start=1216
+  _globals['_RANKSTREAMREQUEST']._serialized_end=1281
+  _globals['_RANKSTREAMRESPONSE']._serialized_start=1283
+  _globals['_RANKSTREAMRESPONSE']._serialized_end=1381
+  _globals['_RANKINGSERVICE']._serialized_start=1384
+  _globals['_RANKINGSERVICE']._serialized_end=1554
 # @@protoc_insertion_point(module_scope)

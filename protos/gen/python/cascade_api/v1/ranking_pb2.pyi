@@ -37,6 +37,7 @@ class RankRequest(_message.Message):
     EXPLAIN_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
     MIN_PROBABILITY_FIELD_NUMBER: _builtins.int
+    STICKY_KEY_FIELD_NUMBER: _builtins.int
     cascade: _builtins.str
     """The cascade, one of those that ServerService.GetInfo lists."""
     query: _builtins.str
@@ -53,6 +54,8 @@ class RankRequest(_message.Message):
     """Leave out results whose probability is lower or absent, from 0 to 1. INVALID_ARGUMENT when no tier of the cascade is
     calibrated; where the last calibrated tier did not complete nothing is left out, and the answer is `degraded`.
     """
+    sticky_key: _builtins.str
+    """Requests with the same key meet the same version of a cascade while a canary runs; the query stands for an empty one."""
     @_builtins.property
     def filter(self) -> _document_pb2.Filter:
         """Which documents of the index may answer."""
@@ -80,10 +83,11 @@ class RankRequest(_message.Message):
         explain: _builtins.bool = ...,
         budget: _duration_pb2.Duration | None = ...,
         min_probability: _builtins.float | None = ...,
+        sticky_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_min_probability", b"_min_probability", "budget", b"budget", "filter", b"filter", "min_probability", b"min_probability"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_probability", b"_min_probability", "budget", b"budget", "cascade", b"cascade", "documents", b"documents", "explain", b"explain", "filter", b"filter", "include_text", b"include_text", "index", b"index", "min_probability", b"min_probability", "query", b"query", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_probability", b"_min_probability", "budget", b"budget", "cascade", b"cascade", "documents", b"documents", "explain", b"explain", "filter", b"filter", "include_text", b"include_text", "index", b"index", "min_probability", b"min_probability", "query", b"query", "sticky_key", b"sticky_key", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_probability: _TypeAlias = _typing.Literal["min_probability"]  # noqa: Y015
     _WhichOneofArgType__min_probability: _TypeAlias = _typing.Literal["_min_probability", b"_min_probability"]  # noqa: Y015
@@ -220,12 +224,18 @@ class Provenance(_message.Message):
     CONFIG_HASH_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
     INDEX_VERSION_FIELD_NUMBER: _builtins.int
+    CASCADE_VERSION_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
     cascade: _builtins.str
     """The cascade's name."""
     config_hash: _builtins.str
     """A hash of what the cascade's configuration says."""
     index_version: _builtins.str
     """The version of the index that was read, empty for inline documents."""
+    cascade_version: _builtins.int
+    """The version of the cascade that answered, 0 for one that is not from the store."""
+    canary: _builtins.bool
+    """Whether that version answers as a canary."""
     @_builtins.property
     def models(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The models that the cascade names, by stage."""
@@ -237,10 +247,12 @@ class Provenance(_message.Message):
         config_hash: _builtins.str = ...,
         models: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         index_version: _builtins.str = ...,
+        cascade_version: _builtins.int = ...,
+        canary: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cascade", b"cascade", "config_hash", b"config_hash", "index_version", b"index_version", "models", b"models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "cascade", b"cascade", "cascade_version", b"cascade_version", "config_hash", b"config_hash", "index_version", b"index_version", "models", b"models"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

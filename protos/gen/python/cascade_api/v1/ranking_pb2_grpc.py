@@ -26,8 +26,10 @@ if _version_not_supported:
 
 
 class RankingServiceStub:
-    """Ranks documents for a query through a tenant's cascade. The tenant is named by the request metadata
-    `x-cascade-tenant`, `default` otherwise.
+    """Ranks documents for a query through a tenant's cascade. The tenant is the caller's own, by its credentials: the metadata
+    `authorization: Bearer ...` with an API key or a JWT, or a client certificate. Operators, and callers of a server without
+    credentials, name it in the metadata `x-cascade-tenant`, `default` otherwise. Every service but health may answer
+    UNAUTHENTICATED, and PERMISSION_DENIED (the role, or another's tenant).
     """
 
     def __init__(self, channel):
@@ -49,15 +51,17 @@ class RankingServiceStub:
 
 
 class RankingServiceServicer:
-    """Ranks documents for a query through a tenant's cascade. The tenant is named by the request metadata
-    `x-cascade-tenant`, `default` otherwise.
+    """Ranks documents for a query through a tenant's cascade. The tenant is the caller's own, by its credentials: the metadata
+    `authorization: Bearer ...` with an API key or a JWT, or a client certificate. Operators, and callers of a server without
+    credentials, name it in the metadata `x-cascade-tenant`, `default` otherwise. Every service but health may answer
+    UNAUTHENTICATED, and PERMISSION_DENIED (the role, or another's tenant).
     """
 
     def Rank(self, request, context):
         """Ranks and answers once. Short of time is an answer and not an error: it comes back with `degraded` and a trace that
         says why.
         INVALID_ARGUMENT (BadRequest names every field at fault), NOT_FOUND (tenant, cascade or index), RESOURCE_EXHAUSTED
-        (message too large, or overloaded: RetryInfo), DEADLINE_EXCEEDED (no ranking existed in time), FAILED_PRECONDITION
+        (message too large; overloaded: RetryInfo; over the tenant's quota: QuotaFailure, and RetryInfo where waiting helps), DEADLINE_EXCEEDED (no ranking existed in time), FAILED_PRECONDITION
         (a model cannot be used, or the index was made with another encoder), DATA_LOSS (the index cannot be read),
         UNAVAILABLE (starting or draining), INTERNAL (every retriever failed).
         """
@@ -94,8 +98,10 @@ def add_RankingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RankingService:
-    """Ranks documents for a query through a tenant's cascade. The tenant is named by the request metadata
-    `x-cascade-tenant`, `default` otherwise.
+    """Ranks documents for a query through a tenant's cascade. The tenant is the caller's own, by its credentials: the metadata
+    `authorization: Bearer ...` with an API key or a JWT, or a client certificate. Operators, and callers of a server without
+    credentials, name it in the metadata `x-cascade-tenant`, `default` otherwise. Every service but health may answer
+    UNAUTHENTICATED, and PERMISSION_DENIED (the role, or another's tenant).
     """
 
     @staticmethod

@@ -27,8 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RankingServiceStub:
-    """Ranks documents for a query through a tenant's cascade. The tenant is named by the request metadata
-    `x-cascade-tenant`, `default` otherwise.
+    """Ranks documents for a query through a tenant's cascade. The tenant is the caller's own, by its credentials: the metadata
+    `authorization: Bearer ...` with an API key or a JWT, or a client certificate. Operators, and callers of a server without
+    credentials, name it in the metadata `x-cascade-tenant`, `default` otherwise. Every service but health may answer
+    UNAUTHENTICATED, and PERMISSION_DENIED (the role, or another's tenant).
     """
 
     @_typing.overload
@@ -39,7 +41,7 @@ class RankingServiceStub:
     """Ranks and answers once. Short of time is an answer and not an error: it comes back with `degraded` and a trace that
     says why.
     INVALID_ARGUMENT (BadRequest names every field at fault), NOT_FOUND (tenant, cascade or index), RESOURCE_EXHAUSTED
-    (message too large, or overloaded: RetryInfo), DEADLINE_EXCEEDED (no ranking existed in time), FAILED_PRECONDITION
+    (message too large; overloaded: RetryInfo; over the tenant's quota: QuotaFailure, and RetryInfo where waiting helps), DEADLINE_EXCEEDED (no ranking existed in time), FAILED_PRECONDITION
     (a model cannot be used, or the index was made with another encoder), DATA_LOSS (the index cannot be read),
     UNAVAILABLE (starting or draining), INTERNAL (every retriever failed).
     """
@@ -48,8 +50,10 @@ class RankingServiceStub:
 
 @_typing.type_check_only
 class RankingServiceAsyncStub(RankingServiceStub):
-    """Ranks documents for a query through a tenant's cascade. The tenant is named by the request metadata
-    `x-cascade-tenant`, `default` otherwise.
+    """Ranks documents for a query through a tenant's cascade. The tenant is the caller's own, by its credentials: the metadata
+    `authorization: Bearer ...` with an API key or a JWT, or a client certificate. Operators, and callers of a server without
+    credentials, name it in the metadata `x-cascade-tenant`, `default` otherwise. Every service but health may answer
+    UNAUTHENTICATED, and PERMISSION_DENIED (the role, or another's tenant).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -57,7 +61,7 @@ class RankingServiceAsyncStub(RankingServiceStub):
     """Ranks and answers once. Short of time is an answer and not an error: it comes back with `degraded` and a trace that
     says why.
     INVALID_ARGUMENT (BadRequest names every field at fault), NOT_FOUND (tenant, cascade or index), RESOURCE_EXHAUSTED
-    (message too large, or overloaded: RetryInfo), DEADLINE_EXCEEDED (no ranking existed in time), FAILED_PRECONDITION
+    (message too large; overloaded: RetryInfo; over the tenant's quota: QuotaFailure, and RetryInfo where waiting helps), DEADLINE_EXCEEDED (no ranking existed in time), FAILED_PRECONDITION
     (a model cannot be used, or the index was made with another encoder), DATA_LOSS (the index cannot be read),
     UNAVAILABLE (starting or draining), INTERNAL (every retriever failed).
     """
@@ -65,8 +69,10 @@ class RankingServiceAsyncStub(RankingServiceStub):
     """Ranks and answers after every stage; the last update equals what Rank returns. Status codes as Rank's."""
 
 class RankingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Ranks documents for a query through a tenant's cascade. The tenant is named by the request metadata
-    `x-cascade-tenant`, `default` otherwise.
+    """Ranks documents for a query through a tenant's cascade. The tenant is the caller's own, by its credentials: the metadata
+    `authorization: Bearer ...` with an API key or a JWT, or a client certificate. Operators, and callers of a server without
+    credentials, name it in the metadata `x-cascade-tenant`, `default` otherwise. Every service but health may answer
+    UNAUTHENTICATED, and PERMISSION_DENIED (the role, or another's tenant).
     """
 
     @_abc_1.abstractmethod
@@ -78,7 +84,7 @@ class RankingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Ranks and answers once. Short of time is an answer and not an error: it comes back with `degraded` and a trace that
         says why.
         INVALID_ARGUMENT (BadRequest names every field at fault), NOT_FOUND (tenant, cascade or index), RESOURCE_EXHAUSTED
-        (message too large, or overloaded: RetryInfo), DEADLINE_EXCEEDED (no ranking existed in time), FAILED_PRECONDITION
+        (message too large; overloaded: RetryInfo; over the tenant's quota: QuotaFailure, and RetryInfo where waiting helps), DEADLINE_EXCEEDED (no ranking existed in time), FAILED_PRECONDITION
         (a model cannot be used, or the index was made with another encoder), DATA_LOSS (the index cannot be read),
         UNAVAILABLE (starting or draining), INTERNAL (every retriever failed).
         """

@@ -3,6 +3,7 @@
 isort:skip_file
 The contract of Cascade, a ranking server."""
 
+from cascade_api.v1 import quota_pb2 as _quota_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -79,12 +80,15 @@ class CascadeInfo(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     CONFIG_HASH_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     description: _builtins.str
     """What it is for, in its owner's words."""
     config_hash: _builtins.str
     """A hash of what its configuration says."""
+    version: _builtins.int
+    """Its version that answers, 0 for one that is not from the store."""
     @_builtins.property
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageInfo]:
         """Its stages in the order they run."""
@@ -96,10 +100,11 @@ class CascadeInfo(_message.Message):
         description: _builtins.str = ...,
         config_hash: _builtins.str = ...,
         stages: _abc.Iterable[Global___StageInfo] | None = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_hash", b"config_hash", "description", b"description", "name", b"name", "stages", b"stages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_hash", b"config_hash", "description", b"description", "name", b"name", "stages", b"stages", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -192,6 +197,7 @@ class GetInfoResponse(_message.Message):
     CASCADES_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    QUOTA_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The server's version."""
     tenant: _builtins.str
@@ -208,6 +214,10 @@ class GetInfoResponse(_message.Message):
     def limits(self) -> Global___Limits:
         """What a request may ask for."""
 
+    @_builtins.property
+    def quota(self) -> _quota_pb2.Quota:
+        """What the tenant may use; a request must keep to both."""
+
     def __init__(
         self,
         *,
@@ -216,10 +226,11 @@ class GetInfoResponse(_message.Message):
         cascades: _abc.Iterable[Global___CascadeInfo] | None = ...,
         models: _abc.Iterable[Global___ModelInfo] | None = ...,
         limits: Global___Limits | None = ...,
+        quota: _quota_pb2.Quota | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "quota", b"quota"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cascades", b"cascades", "limits", b"limits", "models", b"models", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cascades", b"cascades", "limits", b"limits", "models", b"models", "quota", b"quota", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

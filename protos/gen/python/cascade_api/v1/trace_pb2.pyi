@@ -34,6 +34,8 @@ class _StageStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StageStat
     """The stage ran out of time; its work was dropped."""
     STAGE_STATUS_FAILED: _StageStatus.ValueType  # 4
     """The stage raised an error; its work was dropped."""
+    STAGE_STATUS_REDUCED: _StageStatus.ValueType  # 5
+    """The stage ran over fewer candidates than the cascade asks for, since the server was too busy for all."""
 
 class StageStatus(_StageStatus, metaclass=_StageStatusEnumTypeWrapper):
     """How a stage ended; everything but COMPLETED degrades the answer."""
@@ -48,6 +50,8 @@ STAGE_STATUS_TIMED_OUT: StageStatus.ValueType  # 3
 """The stage ran out of time; its work was dropped."""
 STAGE_STATUS_FAILED: StageStatus.ValueType  # 4
 """The stage raised an error; its work was dropped."""
+STAGE_STATUS_REDUCED: StageStatus.ValueType  # 5
+"""The stage ran over fewer candidates than the cascade asks for, since the server was too busy for all."""
 Global___StageStatus: _TypeAlias = StageStatus  # noqa: Y015
 
 @_typing.final
@@ -70,6 +74,7 @@ class StageTrace(_message.Message):
     TRUNCATED_FIELD_NUMBER: _builtins.int
     SCORED_FIELD_NUMBER: _builtins.int
     REPAIRS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
     """The stage's name in the cascade."""
     kind: _builtins.str
@@ -94,6 +99,8 @@ class StageTrace(_message.Message):
     """Candidates that it gave a score; fewer than candidates_in where it stopped early because no more could change."""
     repairs: _builtins.int
     """Documents that a listwise output had left out, doubled or invented, put right."""
+    cost: _builtins.float
+    """Money, by the server's prices; absent when its model has none."""
     @_builtins.property
     def queue_time(self) -> _duration_pb2.Duration:
         """Time its work waited for the model."""
@@ -119,12 +126,15 @@ class StageTrace(_message.Message):
         truncated: _builtins.int = ...,
         scored: _builtins.int = ...,
         repairs: _builtins.int = ...,
+        cost: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["queue_time", b"queue_time", "run_time", b"run_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "cost", b"cost", "queue_time", b"queue_time", "run_time", b"run_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates_in", b"candidates_in", "candidates_out", b"candidates_out", "detail", b"detail", "kind", b"kind", "model", b"model", "queue_time", b"queue_time", "reason", b"reason", "repairs", b"repairs", "run_time", b"run_time", "scored", b"scored", "stage", b"stage", "status", b"status", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "candidates_in", b"candidates_in", "candidates_out", b"candidates_out", "cost", b"cost", "detail", b"detail", "kind", b"kind", "model", b"model", "queue_time", b"queue_time", "reason", b"reason", "repairs", b"repairs", "run_time", b"run_time", "scored", b"scored", "stage", b"stage", "status", b"status", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cost: _TypeAlias = _typing.Literal["cost"]  # noqa: Y015
+    _WhichOneofArgType__cost: _TypeAlias = _typing.Literal["_cost", b"_cost"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost) -> _WhichOneofReturnType__cost | None: ...
 
 Global___StageTrace: _TypeAlias = StageTrace  # noqa: Y015
 

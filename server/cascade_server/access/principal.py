@@ -1,0 +1,16 @@
+"""A caller whose credentials were checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cascade_server.control.state import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls, under `subject` in logs and audit entries; `tenant` None is an operator, who may act for any tenant."""
+
+    subject: str
+    tenant: str | None
+    role: Role
