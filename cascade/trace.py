@@ -33,7 +33,8 @@ class StageTrace:
     """One stage's account: times in seconds, `detail` a sentence for a person, empty when all went well.
 
     `scored` counts the candidates that were given a score, fewer than `candidates_in` where a tier stopped early;
-    `repairs` the documents that a listwise output had left out, doubled or invented; `cost` is money, None without a price.
+    `repairs` the documents that a listwise output had left out, doubled or invented; `cost` is money, None
+    without a price.
     """
 
     stage: str

@@ -33,11 +33,9 @@ class Settings(BaseSettings):
     )
     store_url: str | None = Field(
         None,
-        description="SQLAlchemy URL of the control plane's store; unset keeps it in control.db of the data folder.",
+        description="SQLAlchemy URL of the control plane's store; unset: control.db in the data folder.",
     )
-    store_poll_ms: int = Field(
-        100, ge=10, le=1000, description="How often the store is asked whether anything changed."
-    )
+    store_poll_ms: int = Field(100, ge=10, le=1000, description="How often to ask the store whether anything changed.")
     require_credentials: bool = Field(
         False, description="Refuse callers without credentials also on loopback and before the first key exists."
     )
@@ -48,7 +46,7 @@ class Settings(BaseSettings):
     jwt_audience: str | None = Field(None, description="The audience that tokens must name; required with jwt_jwks.")
     jwt_issuer: str | None = Field(None, description="The issuer that tokens must name; required with jwt_jwks.")
     jwt_tenant_claim: str = Field(
-        "cascade_tenant", description="The claim that names the tenant, absent for an operator."
+        "cascade_tenant", description="The claim that names the tenant; an operator has none."
     )
     jwt_role_claim: str = Field("cascade_role", description="The claim that names the role: reader, writer or admin.")
     redis_url: str | None = Field(None, description="Redis in which servers share their count of quotas.")
@@ -56,12 +54,8 @@ class Settings(BaseSettings):
         default_factory=dict, description="Money per million tokens, by model as cascades name it, as JSON."
     )
     model_roots: tuple[Path, ...] = Field((), description="Folders under which cascades in the store may name models.")
-    hub_models: tuple[str, ...] = Field(
-        (), description="Hub ids that cascades in the store may name; * matches any part."
-    )
-    endpoint_urls: tuple[str, ...] = Field(
-        (), description="Beginnings of the URLs that cascades in the store may name."
-    )
+    hub_models: tuple[str, ...] = Field((), description="Hub ids that cascades in the store may name; * matches any.")
+    endpoint_urls: tuple[str, ...] = Field((), description="Beginnings of URLs that cascades in the store may name.")
     secret_roots: tuple[Path, ...] = Field((), description="Folders of key files that cascades in the store may name.")
     queue: Literal["fair", "fifo"] = Field(
         "fair", description="How a busy model serves: by weighted fair queueing, or first come first served."

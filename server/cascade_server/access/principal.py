@@ -9,7 +9,7 @@ from cascade_server.control.state import Role
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls, under `subject` in logs and audit entries; `tenant` None is an operator, who may act for any tenant."""
+    """Who calls, called `subject` in logs and audit entries; `tenant` None is an operator, who may act for any."""
 
     subject: str
     tenant: str | None
