@@ -41,9 +41,9 @@ class Budget:
     account: Account = Account()
 
     @staticmethod
-    def of(seconds: float | None, clock: Clock = time.monotonic) -> Budget:
+    def of(seconds: float | None, clock: Clock = time.monotonic, account: Account = Account()) -> Budget:
         """`seconds` from now, or no limit for None."""
-        return Budget(math.inf if seconds is None else clock() + seconds, clock)
+        return Budget(math.inf if seconds is None else clock() + seconds, clock, account)
 
     @property
     def remaining(self) -> float:
