@@ -16,6 +16,7 @@ from cascade_client.errors import (
     OutOfRangeError,
     OverloadedError,
     PermissionDeniedError,
+    QuotaExceededError,
     ResourceExhaustedError,
     UnauthenticatedError,
     UnavailableError,
@@ -24,6 +25,7 @@ from cascade_client.errors import (
     Violation,
 )
 from cascade_client.filters import And, Comparison, Field, Filter, Not, Or
+from cascade_client.retry_budget import RetryBudget
 from cascade_client.types import (
     CascadeInfo,
     Change,
@@ -32,7 +34,9 @@ from cascade_client.types import (
     IndexInfo,
     Limits,
     ModelInfo,
+    Priority,
     Provenance,
+    Quota,
     Ranked,
     Result,
     ServerInfo,
@@ -73,10 +77,14 @@ __all__ = [
     "OutOfRangeError",
     "OverloadedError",
     "PermissionDeniedError",
+    "Priority",
     "Provenance",
+    "Quota",
+    "QuotaExceededError",
     "Ranked",
     "ResourceExhaustedError",
     "Result",
+    "RetryBudget",
     "ServerInfo",
     "StageInfo",
     "StageScore",

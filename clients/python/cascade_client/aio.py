@@ -16,6 +16,7 @@ import grpc
 
 from cascade_api.v1 import index_pb2
 from cascade_client import calls
+from cascade_client.credentials import Access, Credentials
 from cascade_client.errors import from_rpc
 from cascade_client.options import (
     DEFAULT_MESSAGE_BYTES,
@@ -25,6 +26,7 @@ from cascade_client.options import (
     Options,
     RankOptions,
 )
+from cascade_client.retry_budget import RetryBudget
 from cascade_client.sending import Sending
 from cascade_client.types import Change, Health, IndexInfo, Ranked, ServerInfo, Update
 from cascade_client.upload import DEFAULT_BATCH, Progress, Upload
@@ -36,20 +38,29 @@ Documents = Iterable[DocumentLike] | AsyncIterable[DocumentLike]
 class AsyncClient:
     """One connection to a Cascade server on behalf of one tenant, opened on the event loop of its first call.
 
-    `timeout` and errors are as for `Client`, and so is what every method does.
+    Its options and errors are those of `Client`, and so is what every method does.
     """
 
     def __init__(
         self,
         target: str = DEFAULT_TARGET,
         *,
-        tenant: str = "default",
+        tenant: str = "",
         timeout: float | None = DEFAULT_TIMEOUT,
         retries: int = 3,
         max_message_bytes: int = DEFAULT_MESSAGE_BYTES,
-        credentials: grpc.ChannelCredentials | None = None,
+        retry_budget: RetryBudget | None = None,
+        **access: Unpack[Access],
     ) -> None:
-        self._options = Options(target, tenant, timeout, retries, max_message_bytes, credentials)
+        self._options = Options(
+            target,
+            tenant,
+            timeout,
+            retries,
+            max_message_bytes,
+            Credentials(target, **access),
+            retry_budget or RetryBudget(),
+        )
 
     async def rank(self, query: str, **options: Unpack[RankOptions]) -> Ranked:
         """As Client.rank."""
@@ -61,7 +72,7 @@ class AsyncClient:
         attempts = self._options.attempts(options.get("timeout"), idempotent=True)
         start = self._channel.unary_stream(call.method, _to_bytes, call.parse)
         while True:
-            stream = start(call.request, timeout=attempts.timeout, metadata=self._options.metadata)
+            stream = start(call.request, timeout=attempts.timeout, metadata=await self._options.metadata_async())
             begun = False
             try:
                 async for response in stream:
@@ -159,7 +170,9 @@ class AsyncClient:
         send = self._channel.unary_unary(call.method, _to_bytes, call.parse)
         while True:
             try:
-                response = await send(call.request, timeout=attempts.timeout, metadata=self._options.metadata)
+                response = await send(
+                    call.request, timeout=attempts.timeout, metadata=await self._options.metadata_async()
+                )
                 return call.read(response)
             except grpc.aio.AioRpcError as error:
                 failure = from_rpc(error)
@@ -170,7 +183,8 @@ class AsyncClient:
 
     async def _send(self, call: calls.Call[Any], upload: Upload[Documents], timeout: float | None) -> Any:
         """One try of an upsert."""
-        with closing(Sending(self._upsert_channel, call, timeout, self._options.metadata)) as sending:
+        metadata = await self._options.metadata_async()
+        with closing(Sending(self._upsert_channel, call, timeout, metadata)) as sending:
             async for message in upload.messages_async():
                 if not await sending.put_async(message):
                     break

@@ -45,6 +45,7 @@ def rank_request(query: str, options: RankOptions) -> ranking_pb2.RankRequest:
         top_k=options.get("top_k", DEFAULT_TOP_K),
         include_text=options.get("include_text", False),
         explain=options.get("explain", False),
+        sticky_key=options.get("sticky_key", ""),
     )
     message.documents.extend(encode.documents(options.get("documents") or ()))
     where, budget = options.get("where"), options.get("budget")

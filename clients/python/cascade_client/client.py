@@ -13,6 +13,7 @@ import grpc
 
 from cascade_api.v1 import index_pb2
 from cascade_client import calls
+from cascade_client.credentials import Access, Credentials
 from cascade_client.errors import from_rpc
 from cascade_client.options import (
     DEFAULT_MESSAGE_BYTES,
@@ -22,6 +23,7 @@ from cascade_client.options import (
     Options,
     RankOptions,
 )
+from cascade_client.retry_budget import RetryBudget
 from cascade_client.sending import Sending
 from cascade_client.types import Change, Health, IndexInfo, Ranked, ServerInfo, Update
 from cascade_client.upload import DEFAULT_BATCH, Progress, Upload
@@ -32,21 +34,32 @@ T = TypeVar("T")
 class Client:
     """One connection to a Cascade server on behalf of one tenant; may be shared between threads.
 
-    Every method takes `timeout`, seconds for the call with all its retries: None for the client's own, math.inf for
-    no limit. All raise ClientError.
+    `tenant` empty leaves it to the server: the credentials' own, or `default`. Every method takes `timeout`, seconds
+    for the call with all its retries: None for the client's own, math.inf for no limit. All raise ClientError. All
+    calls together make at most as many retries as `retry_budget` has. For `access` see Access; raises ValueError for
+    what contradicts itself there.
     """
 
     def __init__(
         self,
         target: str = DEFAULT_TARGET,
         *,
-        tenant: str = "default",
+        tenant: str = "",
         timeout: float | None = DEFAULT_TIMEOUT,
         retries: int = 3,
         max_message_bytes: int = DEFAULT_MESSAGE_BYTES,
-        credentials: grpc.ChannelCredentials | None = None,
+        retry_budget: RetryBudget | None = None,
+        **access: Unpack[Access],
     ) -> None:
-        self._options = Options(target, tenant, timeout, retries, max_message_bytes, credentials)
+        self._options = Options(
+            target,
+            tenant,
+            timeout,
+            retries,
+            max_message_bytes,
+            Credentials(target, **access),
+            retry_budget or RetryBudget(),
+        )
         self._channel = self._options.open()
 
     def rank(self, query: str, **options: Unpack[RankOptions]) -> Ranked:
@@ -59,7 +72,7 @@ class Client:
         attempts = self._options.attempts(options.get("timeout"), idempotent=True)
         start = self._channel.unary_stream(call.method, _to_bytes, call.parse)
         while True:
-            stream = start(call.request, timeout=attempts.timeout, metadata=self._options.metadata)
+            stream = start(call.request, timeout=attempts.timeout, metadata=self._options.metadata())
             begun = False
             try:
                 for response in stream:
@@ -155,7 +168,7 @@ class Client:
         send = self._channel.unary_unary(call.method, _to_bytes, call.parse)
         while True:
             try:
-                response = send(call.request, timeout=attempts.timeout, metadata=self._options.metadata)
+                response = send(call.request, timeout=attempts.timeout, metadata=self._options.metadata())
                 return call.read(response)
             except grpc.RpcError as error:
                 failure = from_rpc(error)
@@ -166,7 +179,7 @@ class Client:
 
     def _send(self, call: calls.Call[Any], upload: Upload[Iterable[DocumentLike]], timeout: float | None) -> Any:
         """One try of an upsert."""
-        with closing(Sending(self._channel, call, timeout, self._options.metadata)) as sending:
+        with closing(Sending(self._channel, call, timeout, self._options.metadata())) as sending:
             for message in upload.messages():
                 if not sending.put(message):
                     break

@@ -6,7 +6,7 @@ from datetime import UTC
 
 from grpc_health.v1 import health_pb2
 
-from cascade_api.v1 import index_pb2, ranking_pb2, server_pb2, trace_pb2
+from cascade_api.v1 import index_pb2, quota_pb2, ranking_pb2, server_pb2, trace_pb2
 from cascade_client.types import (
     CascadeInfo,
     Change,
@@ -14,7 +14,9 @@ from cascade_client.types import (
     IndexInfo,
     Limits,
     ModelInfo,
+    Priority,
     Provenance,
+    Quota,
     Ranked,
     Result,
     ServerInfo,
@@ -31,6 +33,12 @@ _STATUSES = {
     trace_pb2.STAGE_STATUS_SKIPPED: StageStatus.SKIPPED,
     trace_pb2.STAGE_STATUS_TIMED_OUT: StageStatus.TIMED_OUT,
     trace_pb2.STAGE_STATUS_FAILED: StageStatus.FAILED,
+    trace_pb2.STAGE_STATUS_REDUCED: StageStatus.REDUCED,
+}
+_PRIORITIES = {
+    quota_pb2.PRIORITY_HIGH: Priority.HIGH,
+    quota_pb2.PRIORITY_NORMAL: Priority.NORMAL,
+    quota_pb2.PRIORITY_LOW: Priority.LOW,
 }
 _HEALTH = {
     health_pb2.HealthCheckResponse.SERVING: Health.SERVING,
@@ -45,7 +53,14 @@ def ranked(message: ranking_pb2.RankResponse) -> Ranked:
         results=tuple(_result(r) for r in message.results),
         trace=tuple(_stage_trace(t) for t in message.trace),
         degraded=message.degraded,
-        provenance=Provenance(made.cascade, made.config_hash, dict(made.models), made.index_version),
+        provenance=Provenance(
+            made.cascade,
+            made.config_hash,
+            dict(made.models),
+            made.index_version,
+            made.cascade_version,
+            made.canary,
+        ),
         truncations=tuple(Truncation(t.doc_id, t.stage, t.tokens_seen, t.tokens_total) for t in message.truncations),
     )
 
@@ -99,6 +114,7 @@ def server_info(message: server_pb2.GetInfoResponse) -> ServerInfo:
                 c.description,
                 c.config_hash,
                 tuple(StageInfo(s.name, s.kind, s.depth, s.model) for s in c.stages),
+                c.version,
             )
             for c in message.cascades
         ),
@@ -111,6 +127,21 @@ def server_info(message: server_pb2.GetInfoResponse) -> ServerInfo:
             limits.max_document_chars,
             limits.max_concurrent_requests,
         ),
+        quota=quota(message.quota),
+    )
+
+
+def quota(message: quota_pb2.Quota) -> Quota:
+    """What a tenant may use; numbers that are 0 on the wire set no limit."""
+    return Quota(
+        tokens_per_second=message.tokens_per_second or None,
+        burst_tokens=message.burst_tokens or None,
+        max_concurrent_requests=message.max_concurrent_requests or None,
+        max_depth=message.max_depth or None,
+        max_documents=message.max_documents or None,
+        max_request_tokens=message.max_request_tokens or None,
+        priority=_PRIORITIES.get(message.priority, Priority.NORMAL),
+        weight=message.weight or 1.0,
     )
 
 
@@ -152,4 +183,5 @@ def _stage_trace(message: trace_pb2.StageTrace) -> StageTrace:
         truncated=message.truncated,
         scored=message.scored,
         repairs=message.repairs,
+        cost=message.cost if message.HasField("cost") else None,
     )

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from cascade_api.v1 import document_pb2
+from cascade_api.v1 import document_pb2, quota_pb2
 from cascade_client.errors import InvalidArgumentError, Violation
 from cascade_client.filters import And, Comparison, Filter, Not, Or
 from cascade_client.options import DocumentLike
-from cascade_client.types import Document
+from cascade_client.types import Document, Priority, Quota
 
 _KEYS = ("doc_id", "text", "title", "metadata")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -26,6 +26,11 @@ _OPERATORS = {
     "gt": document_pb2.COMPARISON_OPERATOR_GT,
     "ge": document_pb2.COMPARISON_OPERATOR_GE,
     "in": document_pb2.COMPARISON_OPERATOR_IN,
+}
+_PRIORITIES = {
+    Priority.HIGH: quota_pb2.PRIORITY_HIGH,
+    Priority.NORMAL: quota_pb2.PRIORITY_NORMAL,
+    Priority.LOW: quota_pb2.PRIORITY_LOW,
 }
 
 
@@ -132,6 +137,14 @@ def condition(where: Filter, path: str = "filter") -> document_pb2.Filter:
             message.values.extend(metadata_value(v, f"{place}.values[{i}]") for i, v in enumerate(values))
             return document_pb2.Filter(comparison=message)
     raise refuse(path, f"found {type(where).__name__}, expected a Filter")
+
+
+def quota(value: Quota) -> quota_pb2.Quota:
+    """What a tenant may use. Raises InvalidArgumentError for the first number that does not fit its field."""
+    message = quota_pb2.Quota(priority=_PRIORITIES[Priority(value.priority)])
+    limits = {name: getattr(value, name) for name in value.__dataclass_fields__ if name != "priority"}
+    assign(message, **{name: limit for name, limit in limits.items() if limit is not None})
+    return message
 
 
 def duration(seconds: float, path: str) -> Duration:

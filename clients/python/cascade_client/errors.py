@@ -6,18 +6,22 @@ ClientError
 ├── AlreadyExistsError
 ├── ResourceExhaustedError   too much was asked for, such as a message over the limit
 │   └── OverloadedError      no room now; retry_after says when to come back
+│       └── QuotaExceededError   it is the tenant's own quota: which, what was found and what is allowed
 ├── DeadlineError            the deadline passed before any ranking existed
 ├── UnavailableError         no connection, or the server is starting or stopping
 ├── AbortedError             another process is writing the index
 ├── FailedPreconditionError  a model cannot be used
 ├── DataLossError            an index cannot be read
 ├── InternalError
-├── PermissionDeniedError, UnauthenticatedError, OutOfRangeError, UnimplementedError, UnknownError
+├── UnauthenticatedError     no credentials, or none that hold
+├── PermissionDeniedError    another role or tenant than the caller's
+├── OutOfRangeError, UnimplementedError, UnknownError
 └── CancelledError
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
@@ -39,7 +43,8 @@ class Violation:
 class Details:
     """What a server says about an error beside its message, from the google.rpc details.
 
-    `reason`, `domain` and `metadata` come from ErrorInfo, `retry_after` (seconds) from RetryInfo, None without one.
+    `reason`, `domain` and `metadata` come from ErrorInfo, `retry_after` (seconds) from RetryInfo, None without one;
+    `quota_failures` from QuotaFailure, with whose quota it is as their field.
     """
 
     violations: tuple[Violation, ...] = ()
@@ -47,6 +52,7 @@ class Details:
     domain: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     retry_after: float | None = None
+    quota_failures: tuple[Violation, ...] = ()
 
 
 class ClientError(Exception):
@@ -102,6 +108,30 @@ class OverloadedError(ResourceExhaustedError):
     def retry_after(self) -> float:
         """Seconds after which the server expects to have room."""
         return self.details.retry_after or 0.0
+
+
+class QuotaExceededError(OverloadedError):
+    """The tenant's quota does not allow the request, and nothing of it was done; other tenants are served as always."""
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds after which the quota allows it; infinity where the request as it is will never be allowed."""
+        return math.inf if self.details.retry_after is None else self.details.retry_after
+
+    @property
+    def quota(self) -> str:
+        """Which one, by its name among the fields of Quota."""
+        return self.details.metadata.get("quota", "")
+
+    @property
+    def found(self) -> float | None:
+        """What the request would have taken; None if the server does not say."""
+        return _number(self.details.metadata.get("found"))
+
+    @property
+    def limit(self) -> float | None:
+        """What the quota allows; None if the server does not say."""
+        return _number(self.details.metadata.get("limit"))
 
 
 class DeadlineError(ClientError):
@@ -192,7 +222,9 @@ def from_rpc(error: grpc.RpcError) -> ClientError:
     failed = cast("_Failed", error)
     details = _details(failed.trailing_metadata() or ())
     found = _CLASSES.get(failed.code(), UnknownError)
-    if found is ResourceExhaustedError and details.retry_after is not None:
+    if found is ResourceExhaustedError and details.quota_failures:
+        found = QuotaExceededError
+    elif found is ResourceExhaustedError and details.retry_after is not None:
         found = OverloadedError
     return found(failed.details() or failed.code().name, details)
 
@@ -205,21 +237,30 @@ def _details(metadata: Iterable[tuple[str, str | bytes]]) -> Details:
         status = status_pb2.Status.FromString(encoded)
     except DecodeError:  # written by something between us and the server; the status and message still stand
         return Details()
-    request, info, retry = (
+    request, info, retry, quota = (
         error_details_pb2.BadRequest(),
         error_details_pb2.ErrorInfo(),
         error_details_pb2.RetryInfo(),
+        error_details_pb2.QuotaFailure(),
     )
     retry_after = None
     for detail in status.details:
         if detail.Unpack(retry):
             retry_after = retry.retry_delay.ToNanoseconds() / 1e9
         else:
-            _ = detail.Unpack(request) or detail.Unpack(info)
+            _ = detail.Unpack(request) or detail.Unpack(info) or detail.Unpack(quota)
     return Details(
         violations=tuple(Violation(v.field, v.description) for v in request.field_violations),
         reason=info.reason,
         domain=info.domain,
         metadata=dict(info.metadata),
         retry_after=retry_after,
+        quota_failures=tuple(Violation(v.subject, v.description) for v in quota.violations),
     )
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:  # not a server of ours, or a newer one
+        return None

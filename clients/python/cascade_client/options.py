@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,8 +11,10 @@ from typing import Any, TypedDict
 
 import grpc
 
+from cascade_client.credentials import Credentials, is_loopback
 from cascade_client.filters import Filter
 from cascade_client.retry import Attempts, RetryPolicy
+from cascade_client.retry_budget import RetryBudget
 from cascade_client.types import Document
 
 DocumentLike = Document | str | Mapping[str, Any]
@@ -32,6 +35,7 @@ class RankOptions(TypedDict, total=False):
     include_text, explain: return title and text; return each result's rank and score at every stage.
     budget: seconds for reranking; a tier that does not fit is left out, and the answer is degraded.
     min_probability: leave out results whose probability of relevance is lower; the cascade must be calibrated.
+    sticky_key: requests with the same key meet the same version of a cascade while a canary runs, such as a user's id.
     timeout: seconds for the call with all its retries; the client's own if not given, math.inf for no limit.
     """
 
@@ -44,24 +48,30 @@ class RankOptions(TypedDict, total=False):
     explain: bool
     budget: float | None
     min_probability: float | None
+    sticky_key: str
     timeout: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What both clients are made with; `timeout` in seconds, None for no limit."""
+    """What both clients are made with; `timeout` in seconds, None for no limit; `tenant` empty names none."""
 
-    target: str = DEFAULT_TARGET
-    tenant: str = "default"
-    timeout: float | None = DEFAULT_TIMEOUT
-    retries: int = 3
-    max_message_bytes: int = DEFAULT_MESSAGE_BYTES
-    credentials: grpc.ChannelCredentials | None = None
+    target: str
+    tenant: str
+    timeout: float | None
+    retries: int
+    max_message_bytes: int
+    credentials: Credentials
+    retry_budget: RetryBudget
 
-    @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What every call carries beside its message."""
-        return ((TENANT_KEY, self.tenant),)
+        """What a call carries beside its message; whatever a caller's `token` raises is raised."""
+        named = ((TENANT_KEY, self.tenant),) if self.tenant else ()
+        return (*named, *self.credentials.metadata())
+
+    async def metadata_async(self) -> tuple[tuple[str, str], ...]:
+        """As `metadata`; a `token`, which may have to fetch one, is asked in a thread."""
+        return self.metadata() if self.credentials.token is None else await asyncio.to_thread(self.metadata)
 
     @property
     def channel(self) -> Sequence[tuple[str, int]]:
@@ -73,22 +83,27 @@ class Options:
             # A server closes a connection that is pinged more often than every 5 minutes (gRPC's default).
             ("grpc.keepalive_time_ms", 330_000),
             ("grpc.keepalive_timeout_ms", 20_000),
+            # What is meant for this machine, credentials among it, is not for a proxy that the environment names.
+            ("grpc.enable_http_proxy", 0 if is_loopback(self.target) else 1),
         )
 
     def open(self) -> grpc.Channel:
         """A channel for calls that block; it connects at the first one."""
-        if self.credentials is None:
+        credentials = self.credentials.channel
+        if credentials is None:
             return grpc.insecure_channel(self.target, options=self.channel)
-        return grpc.secure_channel(self.target, self.credentials, options=self.channel)
+        return grpc.secure_channel(self.target, credentials, options=self.channel)
 
     def open_async(self) -> grpc.aio.Channel:
         """A channel for calls that are awaited, bound to the running event loop."""
-        if self.credentials is None:
+        credentials = self.credentials.channel
+        if credentials is None:
             return grpc.aio.insecure_channel(self.target, options=self.channel)
-        return grpc.aio.secure_channel(self.target, self.credentials, options=self.channel)
+        return grpc.aio.secure_channel(self.target, credentials, options=self.channel)
 
     def attempts(self, timeout: float | None, *, idempotent: bool) -> Attempts:
         """The tries of one call that starts now."""
         seconds = self.timeout if timeout is None else timeout
         deadline = math.inf if seconds is None else time.monotonic() + seconds
-        return Attempts(RetryPolicy(self.retries), deadline, idempotent)
+        self.retry_budget.called()
+        return Attempts(RetryPolicy(self.retries), deadline, idempotent, self.retry_budget)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cascade_client.errors import AbortedError, ClientError, OverloadedError, UnavailableError
+from cascade_client.retry_budget import RetryBudget
 
 _LONGEST = 1e9  # seconds
 
@@ -29,7 +30,8 @@ class RetryPolicy:
         if tries > self.retries or not is_retryable(error, idempotent=idempotent):
             return None
         ceiling = min(self.longest_pause, self.first_pause * 2.0 ** (tries - 1))
-        pause = (error.details.retry_after or 0.0) + ceiling * jitter
+        asked = error.retry_after if isinstance(error, OverloadedError) else error.details.retry_after or 0.0
+        pause = asked + ceiling * jitter
         return pause if pause < left else None
 
 
@@ -52,6 +54,7 @@ class Attempts:
     policy: RetryPolicy
     deadline: float
     idempotent: bool
+    budget: RetryBudget = field(default_factory=RetryBudget)
     clock: Callable[[], float] = time.monotonic
     jitter: Callable[[], float] = random.random
     tries: int = field(default=0, init=False)
@@ -67,8 +70,12 @@ class Attempts:
         return self.left if self.left < _LONGEST else None
 
     def pause_after(self, error: ClientError) -> float | None:
-        """Count a failed try; seconds to wait before the next one, or None when `error` is the outcome."""
+        """Count a failed try; seconds to wait before the next one, or None when `error` is the outcome.
+
+        The next try is paid for by the client's budget of retries, and is not made when that is spent.
+        """
         self.tries += 1
-        return self.policy.pause(
+        pause = self.policy.pause(
             error, tries=self.tries, left=self.left, idempotent=self.idempotent, jitter=self.jitter()
         )
+        return pause if pause is not None and self.budget.take() else None

@@ -28,11 +28,15 @@ class StageStatus(StrEnum):
     SKIPPED = "skipped"
     TIMED_OUT = "timed_out"
     FAILED = "failed"
+    REDUCED = "reduced"
 
 
 @dataclass(frozen=True, slots=True)
 class StageTrace:
-    """What one stage did; times in seconds, `detail` a sentence for a person, empty when all went well."""
+    """What one stage did; times in seconds, `detail` a sentence for a person, empty when all went well.
+
+    `cost` is money by the server's prices, None where its model has none.
+    """
 
     stage: str
     kind: str
@@ -48,6 +52,7 @@ class StageTrace:
     truncated: int = 0
     scored: int = 0
     repairs: int = 0
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +97,17 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What produced an answer; `models` by stage, `index_version` empty for inline documents."""
+    """What produced an answer; `models` by stage, `index_version` empty for inline documents.
+
+    `cascade_version` is 0 for a cascade that is not from the store, and `canary` whether that version is on trial.
+    """
 
     cascade: str
     config_hash: str
     models: Mapping[str, str]
     index_version: str = ""
+    cascade_version: int = 0
+    canary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +176,13 @@ class StageInfo:
 
 @dataclass(frozen=True, slots=True)
 class CascadeInfo:
-    """One cascade, with its stages in the order they run."""
+    """One cascade, with its stages in the order they run; `version` is 0 for one that is not from the store."""
 
     name: str
     description: str
     config_hash: str
     stages: tuple[StageInfo, ...]
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +207,42 @@ class Limits:
     max_concurrent_requests: int
 
 
+class Priority(StrEnum):
+    """Whose work goes first; a lower class runs only while no higher one waits."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a tenant may use, in tokens that models read; None sets no limit of its own.
+
+    `burst_tokens` None stands for ten seconds' worth of `tokens_per_second`; `weight` is the tenant's share of a busy
+    model among those of its priority, relative to theirs.
+    """
+
+    tokens_per_second: float | None = None
+    burst_tokens: int | None = None
+    max_concurrent_requests: int | None = None
+    max_depth: int | None = None
+    max_documents: int | None = None
+    max_request_tokens: int | None = None
+    priority: Priority = Priority.NORMAL
+    weight: float = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What a server offers to `tenant`."""
+    """What a server offers to `tenant`; a request must keep to `limits` and `quota` both."""
 
     version: str
     tenant: str
     cascades: tuple[CascadeInfo, ...]
     models: tuple[ModelInfo, ...]
     limits: Limits
+    quota: Quota = Quota()
 
 
 class Health(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +22,7 @@ from grpc_status import rpc_status
 from cascade_api.v1 import (
     index_pb2,
     index_pb2_grpc,
+    quota_pb2,
     ranking_pb2,
     ranking_pb2_grpc,
     server_pb2,
@@ -60,6 +61,7 @@ class Shelf:
     indexes: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[Message] = field(default_factory=list)
     tenants: list[str] = field(default_factory=list)
+    proofs: list[str] = field(default_factory=list)
     times_left: list[float] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
 
@@ -70,6 +72,7 @@ class Shelf:
         retry_after: float | None = None,
         violations: Sequence[tuple[str, str]] = (),
         reason: str = "",
+        quota: Mapping[str, str] | None = None,
         after: int = 0,
     ) -> None:
         """Let the next call that has no failure yet end with this one."""
@@ -83,11 +86,16 @@ class Shelf:
                 details[-1].field_violations.add(field=name, description=message)
         if reason:
             details.append(error_details_pb2.ErrorInfo(reason=reason, domain="cascade", metadata={"kind": "index"}))
+        if quota is not None:
+            details.append(error_details_pb2.ErrorInfo(reason="QUOTA_EXCEEDED", domain="cascade", metadata=quota))
+            details.append(error_details_pb2.QuotaFailure())
+            details[-1].violations.add(subject="tenant:acme", description="over its quota")
         self.failures.append(Failure(code, f"no: {code.name}", tuple(details), after))
 
     def next_failure(self, context: grpc.ServicerContext) -> Failure | None:
         metadata = dict(context.invocation_metadata())
-        self.tenants.append(str(metadata["x-cascade-tenant"]))
+        self.tenants.append(str(metadata.get("x-cascade-tenant", "")))
+        self.proofs.append(str(metadata.get("authorization", "")))
         self.arrivals.append(time.monotonic())
         left = context.time_remaining()
         self.times_left.append(float("inf") if left is None else left)
@@ -156,10 +164,12 @@ class Ranking(ranking_pb2_grpc.RankingServiceServicer):
             model="m",
             tokens=12,
             truncated=1,
+            cost=0.25,
         )
         response.truncations.add(doc_id="a", stage="count", tokens_seen=5, tokens_total=9)
         response.provenance.cascade = request.cascade
         response.provenance.models["count"] = "m"
+        response.provenance.cascade_version, response.provenance.canary = 4, True
         return response
 
 
@@ -226,9 +236,10 @@ class Server(server_pb2_grpc.ServerServiceServicer):
         return server_pb2.GetInfoResponse(
             version="1.2",
             tenant=self.shelf.tenants[-1],
-            cascades=[server_pb2.CascadeInfo(name="fast", description="d", config_hash="h", stages=[stage])],
+            cascades=[server_pb2.CascadeInfo(name="fast", description="d", config_hash="h", stages=[stage], version=4)],
             models=[server_pb2.ModelInfo(model="m", kind="bi_encoder", ready=False, problem="broken")],
             limits=server_pb2.Limits(max_message_bytes=7, max_top_k=5),
+            quota=quota_pb2.Quota(tokens_per_second=5.5, max_depth=50, priority=quota_pb2.PRIORITY_LOW),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import grpc
@@ -14,7 +15,11 @@ from cascade_client import (
     Health,
     NotFoundError,
     OverloadedError,
+    Priority,
+    Quota,
+    QuotaExceededError,
     ResourceExhaustedError,
+    RetryBudget,
     UnavailableError,
     errors,
 )
@@ -61,6 +66,40 @@ def test_exhausted_without_retry_info_is_not_retried(client: Any, shelf: Any) ->
         client.info()
     assert type(caught.value) is ResourceExhaustedError
     assert len(shelf.requests) == 1
+
+
+def test_a_quota_that_time_refills_is_waited_for(client: Any, shelf: Any) -> None:
+    shelf.fail(grpc.StatusCode.RESOURCE_EXHAUSTED, retry_after=0.05, quota={"quota": "tokens_per_second"})
+    client.info()
+    first, second = shelf.arrivals
+    assert second - first >= 0.05
+
+
+def test_a_quota_that_never_allows_a_request_is_final_and_says_what_it_allows(client: Any, shelf: Any) -> None:
+    shelf.fail(grpc.StatusCode.RESOURCE_EXHAUSTED, quota={"quota": "max_depth", "found": "100.0", "limit": "50.0"})
+    with pytest.raises(QuotaExceededError) as caught:
+        client.info(timeout=math.inf)
+    error = caught.value
+    assert (error.quota, error.found, error.limit, error.retry_after) == ("max_depth", 100.0, 50.0, math.inf)
+    assert [v.field for v in error.details.quota_failures] == ["tenant:acme"]
+    assert len(shelf.requests) == 1
+
+
+def test_facts_that_another_server_words_differently_are_not_made_up(client: Any, shelf: Any) -> None:
+    shelf.fail(grpc.StatusCode.RESOURCE_EXHAUSTED, quota={"found": "many"})
+    with pytest.raises(QuotaExceededError) as caught:
+        client.info()
+    assert (caught.value.quota, caught.value.found, caught.value.limit) == ("", None, None)
+
+
+def test_calls_of_one_client_share_its_budget_of_retries(connect: Any, target: str, shelf: Any) -> None:
+    client = connect(target, retries=3, retry_budget=RetryBudget(0.0, most=4.0, per_second=0.0))
+    for _ in range(9):
+        shelf.fail(grpc.StatusCode.RESOURCE_EXHAUSTED, retry_after=0.0)
+    for _ in range(5):
+        with pytest.raises(OverloadedError):
+            client.info()
+    assert len(shelf.requests) == 5 + 4
 
 
 def test_retries_run_out(connect: Any, target: str, shelf: Any) -> None:
@@ -112,6 +151,8 @@ def test_the_server_describes_itself(client: Any) -> None:
     info = client.info()
     assert (info.version, info.tenant, info.limits.max_top_k) == ("1.2", "acme", 5)
     assert [stage.depth for stage in info.cascades[0].stages] == [100]
+    assert info.cascades[0].version == 4
+    assert info.quota == Quota(tokens_per_second=5.5, max_depth=50, priority=Priority.LOW)
     assert (info.models[0].ready, info.models[0].problem) == (False, "broken")
 
 

@@ -43,10 +43,11 @@ def test_an_answer_comes_back_as_plain_values(client: Any) -> None:
             "m",
             tokens=12,
             truncated=1,
+            cost=0.25,
         ),
     )
     assert ranked.degraded
-    assert ranked.provenance == Provenance("fast", "", {"count": "m"})
+    assert ranked.provenance == Provenance("fast", "", {"count": "m"}, cascade_version=4, canary=True)
     assert ranked.truncations == (Truncation("a", "count", 5, 9),)
 
 
@@ -62,6 +63,7 @@ def test_every_option_reaches_the_server(client: Any, shelf: Any) -> None:
         explain=True,
         budget=0.25,
         min_probability=0.5,
+        sticky_key="user 7",
     )
     request = shelf.requests[0]
     assert (request.query, request.cascade, request.index, request.top_k) == ("q", "c", "i", 3)
@@ -69,6 +71,7 @@ def test_every_option_reaches_the_server(client: Any, shelf: Any) -> None:
     assert request.explain
     assert request.budget.ToMilliseconds() == 250
     assert request.min_probability == 0.5
+    assert request.sticky_key == "user 7"
     year, negated = request.filter.all_of.filters
     assert year.comparison.operator == document_pb2.COMPARISON_OPERATOR_GE
     assert year.comparison.values[0].int_value == 2020

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from cascade_client import errors
 from cascade_client.retry import Attempts, RetryPolicy, is_retryable
+from cascade_client.retry_budget import RetryBudget
 
-_CLASSES = [*errors.ClientError.__subclasses__(), errors.OverloadedError]
+_CLASSES = [*errors.ClientError.__subclasses__(), errors.OverloadedError, errors.QuotaExceededError]
 _SECONDS = st.floats(0, 100)
 _JITTER = st.floats(0, 1, exclude_max=True)
 
@@ -41,7 +42,7 @@ def test_tries_never_outlive_the_deadline(
 ) -> None:
     clock = Clock()
     deadline = clock() + timeout
-    attempts = Attempts(RetryPolicy(retries=10), deadline, idempotent, clock, lambda: jitter)
+    attempts = Attempts(RetryPolicy(retries=10), deadline, idempotent, RetryBudget(most=20), clock, lambda: jitter)
     for failure, duration in zip(met, durations, strict=True):
         assert attempts.timeout is not None
         clock.now += min(duration, attempts.timeout)  # gRPC ends a try at its timeout
@@ -94,7 +95,8 @@ def test_only_errors_that_changed_nothing_or_may_be_repeated_are_retried() -> No
     assert not is_retryable(errors.UnavailableError("no"), idempotent=False)
     assert is_retryable(errors.UnavailableError("draining", told), idempotent=False)
     assert not is_retryable(errors.ResourceExhaustedError("message too large"), idempotent=True)
-    never = set(_CLASSES) - {errors.OverloadedError, errors.AbortedError, errors.UnavailableError}
+    again = {errors.OverloadedError, errors.QuotaExceededError, errors.AbortedError, errors.UnavailableError}
+    never = set(_CLASSES) - again
     assert not any(is_retryable(kind("no", told), idempotent=True) for kind in never)
 
 
