@@ -32,7 +32,9 @@ def print_answer(ranked: Ranked, *, text: bool, explain: bool) -> None:
         cells = [str(r.rank), r.doc_id, f"{r.score:.4g}", r.scored_by, *(places.get(stage, "-") for stage in stages)]
         results.add_row(*cells, *([_excerpt(r.title, r.text)] if text else []))
     console.print(results)
-    trace = table("stage", "status", "in→out", "queue", "run", "tokens", "reason", numbers=(3, 4, 5))
+    costs = any(t.cost is not None for t in ranked.trace)
+    columns = ["tokens", *(["cost"] if costs else []), "reason"]
+    trace = table("stage", "status", "in→out", "queue", "run", *columns, numbers=(3, 4, 5, 6) if costs else (3, 4, 5))
     for t in ranked.trace:
         trace.add_row(
             t.stage,
@@ -41,6 +43,7 @@ def print_answer(ranked: Ranked, *, text: bool, explain: bool) -> None:
             milliseconds(t.queue_time),
             milliseconds(t.run_time),
             str(t.tokens or ""),
+            *([_money(t.cost)] if costs else []),
             t.reason,
         )
     console.print(trace)
@@ -52,8 +55,9 @@ def print_answer(ranked: Ranked, *, text: bool, explain: bool) -> None:
     if cut:
         console.print(f"{len(cut)} documents were read only in part; --json lists them")
     made = ranked.provenance
+    number = f" version {made.cascade_version}{', the canary' if made.canary else ''}" if made.cascade_version else ""
     version = f", index version {made.index_version}" if made.index_version else ""
-    console.print(f"cascade {made.cascade} ({made.config_hash}){version}", style="dim")
+    console.print(f"cascade {made.cascade}{number} ({made.config_hash}){version}", style="dim")
 
 
 def print_index(info: IndexInfo) -> None:
@@ -89,13 +93,13 @@ def print_indexes(indexes: Iterable[IndexInfo]) -> None:
 
 
 def print_info(info: ServerInfo) -> None:
-    """A server's cascades, models and limits."""
+    """A server's cascades, models and limits, and the tenant's quota where it has one."""
     console = _console()
     console.print(f"Cascade {info.version}, tenant {info.tenant}")
-    cascades = table("cascade", "stages", "description")
+    cascades = table("cascade", "version", "stages", "description", numbers=(1,))
     for cascade in info.cascades:
         stages = " → ".join(f"{stage.name} {stage.depth}" for stage in cascade.stages)
-        cascades.add_row(cascade.name, stages, cascade.description)
+        cascades.add_row(cascade.name, str(cascade.version or ""), stages, cascade.description)
     console.print(cascades)
     models = table("model", "kind", "ready", "problem")
     for model in info.models:
@@ -104,6 +108,10 @@ def print_info(info: ServerInfo) -> None:
     limits = table("limit", "value", numbers=(1,))
     for name in info.limits.__dataclass_fields__:
         limits.add_row(name, f"{getattr(info.limits, name):,}")
+    for name in info.quota.__dataclass_fields__:
+        value = getattr(info.quota, name)
+        if value is not None:
+            limits.add_row(f"quota: {name}", value if isinstance(value, str) else f"{value:,}")
     console.print(limits)
 
 
@@ -133,6 +141,10 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console(markup=False, highlight=False)
+
+
+def _money(cost: float | None) -> str:
+    return "" if cost is None else f"{cost:.3g}"
 
 
 def _token_vectors(info: IndexInfo) -> str:

@@ -40,6 +40,9 @@ def run(
         float | None,
         typer.Option(min=0, max=1, help="Leave out what is less likely relevant."),
     ] = None,
+    sticky_key: Annotated[
+        str, typer.Option(help="Equal keys meet the same version while a canary runs; by default the query is the key.")
+    ] = "",
     timeout_ms: TimeoutMs = 30_000.0,
     filter_: Annotated[
         list[str] | None,
@@ -85,6 +88,7 @@ def run(
         "explain": explain,
         "budget": None if budget_ms is None else budget_ms / 1e3,
         "min_probability": min_probability,
+        "sticky_key": sticky_key,
         "timeout": timeout_ms / 1e3,
     }
     settings = settings_for(local, data_dir, cascades)

@@ -62,4 +62,5 @@ def _stage_trace(stage: StageTrace) -> dict[str, Any]:
         "truncated": stage.truncated,
         "scored": stage.scored,
         "repairs": stage.repairs,
+        "cost": stage.cost,
     }

@@ -54,8 +54,16 @@ def test_an_answer_has_one_shape_wherever_it_comes_from(run_json: Callable[..., 
         "truncated",
         "scored",
         "repairs",
+        "cost",
     ]
-    assert sorted(found["provenance"]) == ["cascade", "config_hash", "index_version", "models"]
+    assert sorted(found["provenance"]) == [
+        "canary",
+        "cascade",
+        "cascade_version",
+        "config_hash",
+        "index_version",
+        "models",
+    ]
 
 
 def test_text_and_places_are_printed_when_asked_for(run_json: Callable[..., Any], where: list[str]) -> None:
@@ -126,3 +134,30 @@ def test_info_describes_the_server(run: Callable[..., Any], run_json: Callable[.
     people = run("info", "--target", target).stdout
     assert "max_top_k" in people
     assert "bm25 100 → fuse 100 → keep 2" in people
+
+
+def test_what_a_stage_cost_and_which_version_answered_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    from cascade.cli.output import print_answer
+    from cascade_client import Provenance, Ranked, StageStatus, StageTrace
+
+    trace = (
+        StageTrace("bm25", "bm25", StageStatus.COMPLETED),
+        StageTrace("cross", "cross_encoder", StageStatus.REDUCED, "overloaded", "10 of 50", tokens=900, cost=0.00123),
+    )
+    made = Provenance("search", "abc", {}, cascade_version=7, canary=True)
+    print_answer(Ranked((), trace, True, made), text=False, explain=False)
+    shown = capsys.readouterr().out
+    assert "0.00123" in shown
+    assert "degraded: cross reduced (overloaded): 10 of 50" in shown
+    assert "cascade search version 7, the canary (abc)" in shown
+
+
+def test_nothing_is_said_of_money_where_nothing_has_a_price(capsys: pytest.CaptureFixture[str]) -> None:
+    from cascade.cli.output import print_answer
+    from cascade_client import Provenance, Ranked, StageStatus, StageTrace
+
+    trace = (StageTrace("bm25", "bm25", StageStatus.COMPLETED),)
+    print_answer(Ranked((), trace, False, Provenance("search", "abc", {})), text=False, explain=False)
+    shown = capsys.readouterr().out
+    assert "cost" not in shown
+    assert "version" not in shown
