@@ -109,13 +109,15 @@ class State:
     """All that is in force at `revision`, which grows with every change.
 
     `configs` has every version that a rollout runs now, by tenant, cascade and number; `keys` all that are neither
-    revoked nor expired when it was read, by key_id.
+    revoked nor expired when it was read, by key_id. `unreadable` says why versions that should run are not in
+    `configs`: their texts mean nothing to this release.
     """
 
     revision: int = 0
     tenants: Mapping[str, TenantState] = field(default_factory=dict)
     configs: Mapping[tuple[str, str, int], CascadeConfig] = field(default_factory=dict)
     keys: Mapping[str, KeyDigest] = field(default_factory=dict)
+    unreadable: Mapping[tuple[str, str, int], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
