@@ -16,6 +16,7 @@ import grpc
 
 from cascade_api.v1 import index_pb2
 from cascade_client import calls
+from cascade_client.admin_aio import AsyncAdmin
 from cascade_client.credentials import Access, Credentials
 from cascade_client.errors import from_rpc
 from cascade_client.options import (
@@ -141,6 +142,11 @@ class AsyncClient:
     async def health(self, service: str = "", *, timeout: float | None = None) -> Health:
         """As Client.health."""
         return await self._unary(calls.health(service), timeout)
+
+    @property
+    def admin(self) -> AsyncAdmin:
+        """Calls for those who manage the server or a tenant of it."""
+        return AsyncAdmin(self._unary)
 
     async def close(self) -> None:
         """Close the connection; calls in progress are cancelled."""

@@ -61,13 +61,13 @@ def rank_request(query: str, options: RankOptions) -> ranking_pb2.RankRequest:
 
 def rank(query: str, **options: Unpack[RankOptions]) -> Call[Ranked]:
     """Rank once."""
-    return _call(ranking_pb2, "RankingService", "Rank", rank_request(query, options), decode.ranked)
+    return described(ranking_pb2, "RankingService", "Rank", rank_request(query, options), decode.ranked)
 
 
 def rank_stream(query: str, **options: Unpack[RankOptions]) -> Call[Update]:
     """Rank, answering after every stage."""
     request = ranking_pb2.RankStreamRequest(request=rank_request(query, options))
-    return _call(ranking_pb2, "RankingService", "RankStream", request, decode.update)
+    return described(ranking_pb2, "RankingService", "RankStream", request, decode.update)
 
 
 def create_index(name: str, encoder: str, token_vectors: str) -> Call[IndexInfo]:
@@ -122,14 +122,14 @@ def drop_index(name: str) -> Call[None]:
 
 def info() -> Call[ServerInfo]:
     """Describe the server."""
-    return _call(server_pb2, "ServerService", "GetInfo", server_pb2.GetInfoRequest(), decode.server_info)
+    return described(server_pb2, "ServerService", "GetInfo", server_pb2.GetInfoRequest(), decode.server_info)
 
 
 def health(service: str) -> Call[Health]:
     """Ask the standard health service."""
     request = health_pb2.HealthCheckRequest()
     encode.assign(request, service=service)
-    return _call(health_pb2, "Health", "Check", request, decode.health)
+    return described(health_pb2, "Health", "Check", request, decode.health)
 
 
 def _index_of(response: Any) -> IndexInfo:
@@ -137,10 +137,10 @@ def _index_of(response: Any) -> IndexInfo:
 
 
 def _index(method: str, request: Message, read: Callable[[Any], T], *, idempotent: bool = True) -> Call[T]:
-    return _call(index_pb2, "IndexService", method, request, read, idempotent=idempotent)
+    return described(index_pb2, "IndexService", method, request, read, idempotent=idempotent)
 
 
-def _call(
+def described(
     module: ModuleType,
     service: str,
     method: str,
@@ -149,6 +149,7 @@ def _call(
     *,
     idempotent: bool = True,
 ) -> Call[T]:
+    """The call `method` of a service that `module` declares."""
     found = module.DESCRIPTOR.services_by_name[service].methods_by_name[method]
     response = getattr(module, found.output_type.name)
     return Call(f"/{found.containing_service.full_name}/{method}", request, response.FromString, read, idempotent)

@@ -13,6 +13,7 @@ import grpc
 
 from cascade_api.v1 import index_pb2
 from cascade_client import calls
+from cascade_client.admin import Admin
 from cascade_client.credentials import Access, Credentials
 from cascade_client.errors import from_rpc
 from cascade_client.options import (
@@ -150,6 +151,11 @@ class Client:
     def health(self, service: str = "", *, timeout: float | None = None) -> Health:
         """Whether `service`, or the server as a whole, answers now. Raises NotFoundError for one it does not know."""
         return self._unary(calls.health(service), timeout)
+
+    @property
+    def admin(self) -> Admin:
+        """Calls for those who manage the server or a tenant of it."""
+        return Admin(self._unary)
 
     def close(self) -> None:
         """Close the connection; calls in progress are cancelled."""
