@@ -1,16 +1,14 @@
-"""Wires cascades: from what a cascade file says to stages with models, each model loaded once per process."""
+"""Wires cascades: from what a cascade file says to stages with models."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from cascade.config import (
     CascadeConfig,
     CrossEncoderConfig,
     DenseConfig,
-    EndpointConfig,
     FuserConfig,
     GivenConfig,
     IdentityConfig,
@@ -30,13 +28,11 @@ from cascade.fuse.rrf import RrfFuser
 from cascade.fuse.weighted import WeightedFuser
 from cascade.index.snapshot import Snapshot
 from cascade.inference.cross_encoder import CrossEncoderModel
-from cascade.inference.encoder import Encoder
-from cascade.inference.model import BatchObserver, ModelStatus, ServedModel
 from cascade.inference.multi_vector import MultiVectorModel
+from cascade.models import Loan, Models
 from cascade.rerank.cross_encoder import CrossEncoderReranker
 from cascade.rerank.identity import IdentityReranker
 from cascade.rerank.late_interaction import LateInteractionReranker
-from cascade.rerank.listwise.endpoint import Endpoint
 from cascade.rerank.listwise.endpoint_order_reader import EndpointOrderReader
 from cascade.rerank.listwise.endpoint_reader import EndpointReader
 from cascade.rerank.listwise.joint import JointReranker
@@ -65,87 +61,18 @@ from cascade.stages import Corpus, Fuser, Reranker, Retriever
 from cascade.tier import Tier
 from cascade.types import Document
 
-M = TypeVar("M", bound=ServedModel)
-
-
-class Models:
-    """Every model of the process: made when first asked for, shared by all cascades that name it."""
-
-    def __init__(
-        self, *, threads: int | None = None, on_batch: BatchObserver | None = None, device: str = "auto"
-    ) -> None:
-        self._device = device
-        self._on_batch = on_batch
-        self._models: dict[tuple[str, str], ServedModel] = {}
-        self._endpoints: dict[EndpointConfig, Endpoint] = {}
-        self._lock = threading.Lock()
-        if threads is not None:
-            import torch
-
-            torch.set_num_threads(threads)
-
-    def get(self, kind: type[M], reference: str) -> M:
-        """The model of that kind and reference, not loaded yet unless someone did."""
-        with self._lock:
-            found = self._models.get((kind.kind, reference))
-            if found is None:
-                found = kind(reference, device=self._device, on_batch=self._on_batch)
-                self._models[kind.kind, reference] = found
-        assert isinstance(found, kind)
-        return found
-
-    def encoder(self, reference: str) -> Encoder:
-        """The bi-encoder of that reference."""
-        return self.get(Encoder, reference)
-
-    def token_encoder(self, reference: str) -> MultiVectorModel:
-        """The multi-vector model of that reference."""
-        return self.get(MultiVectorModel, reference)
-
-    def endpoint(self, config: EndpointConfig) -> Endpoint:
-        """The model behind that endpoint, not reached yet unless someone did."""
-        with self._lock:
-            found = self._endpoints.get(config)
-            if found is None:
-                found = self._endpoints[config] = Endpoint(
-                    config.url,
-                    config.model,
-                    api_key_file=config.api_key_file,
-                    timeout=config.timeout_ms / 1e3,
-                    retries=config.retries,
-                    on_batch=self._on_batch,
-                )
-        return found
-
-    def status(self) -> Sequence[ModelStatus]:
-        """How every model is, as of now."""
-        with self._lock:
-            return [model.status for model in self._all()]
-
-    def forget_problems(self) -> None:
-        """Let every model that could not be loaded be tried again."""
-        with self._lock:
-            for model in self._all():
-                model.forget_problem()
-
-    async def aclose(self) -> None:
-        """End every model's queue, and close every connection."""
-        with self._lock:
-            models = self._all()
-            self._models.clear()
-            self._endpoints.clear()
-        for model in models:
-            await model.aclose()
-
-    def _all(self) -> list[ServedModel | Endpoint]:
-        return [*self._models.values(), *self._endpoints.values()]
+__all__ = ["Models", "bind_documents", "bind_index", "build_cascade"]
 
 
 def build_cascade(name: str, config: CascadeConfig, models: Models) -> Cascade:
-    """Wire a cascade; cheap, since models load at `warm_up()` or at their first call."""
-    tiers = [Tier(tier, _reranker(tier, models)) for tier in config.tiers]
-    encoders = [models.encoder(r.model) for r in config.retrieve if isinstance(r, DenseConfig)]
-    return Cascade(name, config, _fuser(config.fuse), tiers, encoders=encoders)
+    """Wire a cascade; cheap, since models load at `warm_up()` or at their first call.
+
+    Its models stay as long as it lives.
+    """
+    with models.lending() as loan:
+        tiers = [Tier(tier, _reranker(tier, loan)) for tier in config.tiers]
+        encoders = [loan.encoder(r.model) for r in config.retrieve if isinstance(r, DenseConfig)]
+        return loan.to(Cascade(name, config, _fuser(config.fuse), tiers, encoders=encoders))
 
 
 def bind_index(config: CascadeConfig, snapshot: Snapshot, models: Models) -> Corpus:
@@ -198,7 +125,7 @@ def _fuser(config: FuserConfig) -> Fuser:
     return RrfFuser(config.name, rrf_k=config.rrf_k, weights=config.weights)
 
 
-def _reranker(config: TierConfig, models: Models) -> Reranker:
+def _reranker(config: TierConfig, models: Loan) -> Reranker:
     """One case for every kind of tier."""
     match config:
         case CrossEncoderConfig():
@@ -271,7 +198,7 @@ def _reranker(config: TierConfig, models: Models) -> Reranker:
             assert_never(config)
 
 
-def _reader(config: LogitsConfig | SetwiseConfig | TournamentConfig, models: Models, *, most: int) -> Reader:
+def _reader(config: LogitsConfig | SetwiseConfig | TournamentConfig, models: Loan, *, most: int) -> Reader:
     """Whom a tier asks about lists of at most `most` documents."""
     if config.endpoint is not None:
         # An endpoint cannot be told how an answer begins, so this prompt asks for the letter alone.
@@ -281,7 +208,7 @@ def _reader(config: LogitsConfig | SetwiseConfig | TournamentConfig, models: Mod
     return ListReader(models.get(LanguageModel, config.model), config.kind, prompt, most=most)
 
 
-def _order_reader(config: PermutationConfig, models: Models) -> Reader:
+def _order_reader(config: PermutationConfig, models: Loan) -> Reader:
     """Whom a tier asks to write orders."""
     prompt = ListPrompt(f"{config.kind}-v1", [str(number) for number in range(1, max(3, config.window) + 1)])
     if config.endpoint is not None:
