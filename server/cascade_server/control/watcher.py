@@ -1,4 +1,4 @@
-"""Notices that the store was changed, by whichever process, and hands the new state over."""
+"""Notices that the store was changed, by whichever process, and has this one follow."""
 
 from __future__ import annotations
 
@@ -15,58 +15,92 @@ log = structlog.get_logger()
 
 
 class Watcher:
-    """Asks the store every `every` seconds; a store that fails changes nothing, and is asked again.
+    """`state` is what the store said last, known at once; what takes time to follow is done one state after another.
 
-    `problem` says what is wrong at present, and is None while all is well.
+    So a key that was revoked opens nothing, however long a model takes to load. A store that fails changes nothing, and
+    is asked again.
     """
 
     def __init__(self, store: Store, every: float, changed: Callable[[State], Awaitable[None]]) -> None:
-        """`changed` is given each new state, one at a time; of several changes at once, only what they led to."""
-        self.problem: str | None = None
+        """Asks every `every` seconds. `changed` is given new states one at a time, of several at once only the last."""
+        self.state = State()
         self._store = store
         self._every = every
         self._changed = changed
-        self._revision: int | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._followed: int | None = None
+        self._problems: dict[str, str] = {}
+        self._watching: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._asking = asyncio.Lock()
         # Its own thread: whatever else waits for one must not hold up a key that was revoked.
         self._thread = ThreadPoolExecutor(1, "store-watcher")
 
-    def start(self, known: State | None = None) -> None:
-        """Begin to ask; `known` is the state that is in force already."""
-        self._revision = None if known is None else known.revision
-        self._task = asyncio.create_task(self._watch())
+    @property
+    def problem(self) -> str | None:
+        """What keeps this process from following the store at present."""
+        return "; ".join(self._problems.values()) or None
+
+    def start(self, state: State) -> None:
+        """Begin to ask; `state` is in force already."""
+        self.state, self._followed = state, state.revision
+        self._watching = asyncio.create_task(self._watch())
 
     async def poll(self) -> None:
-        """Ask once, and hand over the state if it is new. What goes wrong is logged and kept in `problem`."""
-        loop = asyncio.get_running_loop()
-        try:
-            if await loop.run_in_executor(self._thread, self._store.revision) == self._revision:
-                self._say(None)
-                return
-            state = await loop.run_in_executor(self._thread, self._store.state)
-            await self._changed(state)
-        except Exception as error:  # a watcher that ended would leave the server deaf for good
-            self._say(f"{type(error).__name__}: {error}")
-            return
-        self._revision = state.revision
-        self._say(None)
-        log.info("state_changed", revision=state.revision)
+        """Ask once: when this returns, `state` has every change made before, or `problem` says why not."""
+        async with self._asking:
+            loop = asyncio.get_running_loop()
+            try:
+                if await loop.run_in_executor(self._thread, self._store.revision) != self.state.revision:
+                    self.state = await loop.run_in_executor(self._thread, self._store.state)
+            except Exception as error:  # a watcher that ended would leave the server deaf for good
+                self._say("store_not_read", f"{type(error).__name__}: {error}")
+            else:
+                self._say("store_not_read", None)
+
+    async def follow(self) -> None:
+        """Ask, and return once every change made before is in force in this process, or `problem` says why not."""
+        await self.poll()
+        # Whoever waits may give up; what was begun goes on.
+        await asyncio.shield(self._catch_up())
 
     async def aclose(self) -> None:
         """Ask no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        tasks = {task for task in (self._watching, self._following) if task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         self._thread.shutdown(wait=False)
 
     async def _watch(self) -> None:
         while True:
             await self.poll()
+            if self._followed != self.state.revision:
+                self._catch_up()
             await asyncio.sleep(self._every)
 
-    def _say(self, problem: str | None) -> None:
-        if problem is not None and problem != self.problem:
-            log.error("state_not_read", problem=problem)
-        elif problem is None and self.problem is not None:
-            log.info("state_read_again")
-        self.problem = problem
+    def _catch_up(self) -> asyncio.Task[None]:
+        if self._following is None or self._following.done():
+            self._following = asyncio.create_task(self._catch_up_with_state())
+        return self._following
+
+    async def _catch_up_with_state(self) -> None:
+        while self._followed != self.state.revision:
+            state = self.state
+            try:
+                await self._changed(state)
+            except Exception as error:  # tried again when the store is asked next
+                self._say("state_not_followed", f"{type(error).__name__}: {error}")
+                return
+            self._followed = state.revision
+            self._say("state_not_followed", None)
+            log.info("state_followed", revision=state.revision)
+
+    def _say(self, event: str, problem: str | None) -> None:
+        before = self._problems.pop(event, None)
+        if problem is not None:
+            self._problems[event] = problem
+        if problem is not None and problem != before:
+            log.error(event, problem=problem)
+        elif problem is None and before is not None:
+            log.info("problem_gone", event_before=event, problem=before)
