@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cascade.cascade_yaml import MAX_BYTES, read_mapping
 from cascade.errors import ConfigError
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Depth = Annotated[int, Field(ge=1, le=10_000)]
 Model = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
+
+_MAX_PROBLEMS = 100
+"""Told of one file; a page can hold thousands."""
 
 
 class _Strict(BaseModel):
@@ -320,13 +323,18 @@ PointwiseConfig = CrossEncoderConfig | LateInteractionConfig | LikelihoodConfig
 
 
 class CascadeConfig(_Strict):
-    """One cascade: retrieve, fuse, then tiers of growing cost and shrinking depth."""
+    """One cascade: retrieve, fuse, then tiers of growing cost and shrinking depth.
+
+    `on_overload` says what a busy server does with a request that it could serve in time if it were idle: refuse it at
+    once, or answer it by a cheaper plan, with fewer candidates for its tiers or fewer tiers, which the trace says.
+    """
 
     description: str = ""
     retrieve: tuple[RetrieverConfig, ...]
     fuse: FuserConfig = RrfConfig()
     tiers: tuple[TierConfig, ...] = ()
     budget_ms: float | None = Field(None, gt=0)
+    on_overload: Literal["refuse", "cheaper"] = "refuse"
 
     @model_validator(mode="after")
     def a_cascade_retrieves(self) -> CascadeConfig:
@@ -386,42 +394,30 @@ class CascadeConfig(_Strict):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping, of which YAML would silently drop the first."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        first: dict[str, yaml.Mark] = {}
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            mark = first.setdefault(key.value, key.start_mark)
-            if mark is not key.start_mark:
-                problem = f"found the key {key.value!r} again; keep one of the two"
-                raise yaml.MarkedYAMLError("the first one stands here", mark, problem, key.start_mark)
-        return node
-
-
 def parse(text: str, source: str) -> CascadeConfig:
     """Read a cascade from YAML. Raises ConfigError with every problem found, each with its place in the file."""
     try:
-        data: Any = yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError) as error:  # the latter for what looks like a date or number and is none
-        raise ConfigError(source, [f"not valid YAML: {error}"]) from error
-    except RecursionError as error:
-        raise ConfigError(source, ["not a cascade: found lists or mappings nested too deep to be read"]) from error
-    if not isinstance(data, dict):
-        raise ConfigError(source, [f"found {type(data).__name__}, expected a mapping with the key 'retrieve'"])
-    try:
-        return CascadeConfig.model_validate(data)
+        return CascadeConfig.model_validate(read_mapping(text, source))
     except ValidationError as error:
-        raise ConfigError(source, [_problem(e["loc"], e["type"], e["msg"]) for e in error.errors()]) from error
+        raise ConfigError(source, _problems(error)) from error
 
 
 def load(path: Path) -> CascadeConfig:
     """Read a cascade file. Raises ConfigError."""
     try:
-        return parse(path.read_text(encoding="utf-8"), str(path))
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        # What is cut may end within a character, and is refused for its length.
+        text = data.decode(errors="strict" if len(data) <= MAX_BYTES else "replace")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), [f"cannot be read: {error}"]) from error
+    return parse(text, str(path))
+
+
+def _problems(error: ValidationError) -> list[str]:
+    found = [_problem(e["loc"], e["type"], e["msg"]) for e in error.errors(include_input=False, include_url=False)]
+    left = len(found) - _MAX_PROBLEMS
+    return found if left <= 0 else [*found[:_MAX_PROBLEMS], f"and {left} more problems"]
 
 
 def _problem(location: tuple[int | str, ...], kind: str, message: str) -> str:
