@@ -13,10 +13,16 @@ from grpc_reflection.v1alpha import reflection
 
 from cascade import presets
 from cascade.build import Models, build_cascade
+from cascade.config import CascadeConfig
 from cascade.errors import ConfigError, ModelLoadError
 from cascade_api.v1 import index_pb2_grpc, ranking_pb2_grpc, server_pb2_grpc
+from cascade_server.access.authenticator import Authenticator
+from cascade_server.access.check import AccessCheck
+from cascade_server.access.configured import check_access
+from cascade_server.access.tls import listen
 from cascade_server.admission import Admission
 from cascade_server.cascade_files import read_cascades
+from cascade_server.control.state import State
 from cascade_server.convert.responses import stage_models
 from cascade_server.health import INDEX, RANKING, SERVER, Health
 from cascade_server.indexes import Indexes
@@ -62,7 +68,9 @@ class Server:
         self._health = Health(self.models, self._named_models)
         self._ranking = Admission(settings.max_concurrent_requests)
         self._upserts = Admission(settings.max_concurrent_upserts)
-        self._requests = RequestInterceptor(self._tenants, self._metrics)
+        self._state = State()
+        self._authenticator = Authenticator(settings, lambda: self._state.keys)
+        self._requests = RequestInterceptor(AccessCheck(self._authenticator), self._tenants, self._metrics)
         self._grpc: grpc.aio.Server | None = None
         self._endpoint: MetricsEndpoint | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -73,6 +81,8 @@ class Server:
         Until then requests are refused as UNAVAILABLE. Raises ConfigError for cascade files that are not valid and for
         an address that cannot be had; a model that cannot be loaded is reported by health and to those who ask for it.
         """
+        check_access(self.settings)
+        await self._authenticator.start()
         self._tenants.read()
         self._expect_cascades()
         if self.settings.metrics_port is not None:
@@ -120,6 +130,7 @@ class Server:
         if self._grpc is not None:
             await self._requests.drain(grace)
             await self._grpc.stop(min(grace or 0.0, _LAST_WORDS_SECONDS))
+        await self._authenticator.aclose()
         await self._indexes.aclose()
         await self._tenants.aclose()
         await self.models.aclose()
@@ -153,14 +164,16 @@ class Server:
         reflection.enable_server_reflection((RANKING, INDEX, SERVER, health_name, reflection.SERVICE_NAME), server)
         address = f"{self.settings.host}:{self.settings.port}"
         try:
-            self.port = server.add_insecure_port(address)
+            self.port = listen(server, address, self.settings)
         except RuntimeError as error:
             raise ConfigError("port", [f"{address} cannot be listened on; is another server running there?"]) from error
         return server
 
     def _expect_cascades(self) -> None:
+        configured: dict[str, dict[str, CascadeConfig]] = {tenant: {} for tenant in self._tenants.names}
         for tenant, cascade in self._tenants:
-            self._metrics.expect(tenant, cascade.name, cascade.config)
+            configured[tenant][cascade.name] = cascade.config
+        self._metrics.configured(configured)
 
     def _named_models(self) -> Set[str]:
         return {model for _, cascade in self._tenants for model in stage_models(cascade.config).values()}

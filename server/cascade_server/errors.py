@@ -15,35 +15,48 @@ class UnavailableError(CascadeError):
 
 
 class UnauthenticatedError(CascadeError):
-    """The caller has not proved who it is; `reason` says what was found and is accepted, and nothing of any key."""
+    """The caller has not proved who it is; `reason` says what was found and is accepted, and nothing of any key.
 
-    def __init__(self, reason: str) -> None:
+    `kind` is an `access.refusals.Refusal`.
+    """
+
+    def __init__(self, reason: str, kind: str = "malformed") -> None:
         self.reason = reason
+        self.kind = kind
         super().__init__(reason)
 
 
 class PermissionDeniedError(CascadeError):
-    """The caller is known and may not do this; `reason` says what it would take."""
+    """The caller is known and may not do this; `reason` says what it would take.
 
-    def __init__(self, reason: str) -> None:
+    `kind` is an `access.refusals.Refusal`.
+    """
+
+    def __init__(self, reason: str, kind: str = "tenant") -> None:
         self.reason = reason
+        self.kind = kind
         super().__init__(reason)
 
 
 class QuotaExceededError(CascadeError):
     """A request beyond the tenant's `quota`, a field of the contract's Quota: `found` where `limit` is allowed.
 
-    `retry_after` is in seconds, None where the request as it is will never be admitted.
+    `stage` is the one that asks for too much, empty where it is the whole request. `retry_after` is in seconds, None
+    where the request as it is will never be admitted.
     """
 
-    def __init__(self, tenant: str, quota: str, found: float, limit: float, retry_after: float | None) -> None:
+    def __init__(
+        self, tenant: str, quota: str, found: float, limit: float, retry_after: float | None, *, stage: str = ""
+    ) -> None:
         self.tenant = tenant
         self.quota = quota
         self.found = found
         self.limit = limit
         self.retry_after = retry_after
+        self.stage = stage
+        what = f"{found:g} in stage {stage!r}" if stage else f"{found:g}"
         advice = "ask for less" if retry_after is None else f"retry in {retry_after:.3g} s"
-        super().__init__(f"tenant {tenant!r} is over its quota {quota}: found {found:g}, allowed {limit:g}; {advice}")
+        super().__init__(f"tenant {tenant!r} is over its quota {quota}: found {what}, allowed {limit:g}; {advice}")
 
 
 class StoreError(CascadeError):

@@ -10,6 +10,8 @@ from typing import Any, cast
 import grpc
 import structlog
 
+from cascade_server.access.check import AccessCheck
+from cascade_server.access.roles import is_open
 from cascade_server.errors import UnavailableError
 from cascade_server.interceptors.malformed import Malformed, tolerant
 from cascade_server.interceptors.scope import Context, RequestScope
@@ -20,14 +22,20 @@ _OURS = "/cascade_api."
 
 # Its types know the synchronous server only.
 Handler = Any
+Read = Callable[[bytes], Any]
 
 log = structlog.get_logger()
 
 
 class RequestInterceptor(grpc.aio.ServerInterceptor):
-    """Stands around every request to Cascade's services; health and reflection pass untouched."""
+    """Stands around every request; only the open services, such as health, pass untouched.
 
-    def __init__(self, tenants: Tenants, metrics: Metrics) -> None:
+    gRPC hands over the bytes of messages, and they are read once the caller has passed the access check: nobody else
+    has this server parse anything.
+    """
+
+    def __init__(self, access: AccessCheck, tenants: Tenants, metrics: Metrics) -> None:
+        self._access = access
         self._tenants = tenants
         self._metrics = metrics
         self._running = 0
@@ -56,51 +64,76 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         """gRPC asks here for the handler of each request."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or not method.startswith(_OURS):
+        if handler is None or is_open(method):
             return handler
+        if not method.startswith(_OURS):
+            return grpc.stream_stream_rpc_method_handler(
+                self._stream_stream(handler, method), handler.request_deserializer, handler.response_serializer
+            )
         read = tolerant(handler.request_deserializer, method)
         write = handler.response_serializer
         if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(self._stream_unary(handler, method), read, write)
+            return grpc.stream_unary_rpc_method_handler(self._stream_unary(handler, method, read), None, write)
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._unary_stream(handler, method), read, write)
-        return grpc.unary_unary_rpc_method_handler(self._unary_unary(handler, method), read, write)
+            return grpc.unary_stream_rpc_method_handler(self._unary_stream(handler, method, read), None, write)
+        return grpc.unary_unary_rpc_method_handler(self._unary_unary(handler, method, read), None, write)
 
-    def _unary_unary(self, handler: Handler, method: str) -> Callable[[Any, Context], Awaitable[Any]]:
-        async def answer(request: Any, context: Context) -> Any:
-            async with self._scope(method, context):
+    def _unary_unary(self, handler: Handler, method: str, read: Read) -> Callable[[bytes, Context], Awaitable[Any]]:
+        async def answer(request: bytes, context: Context) -> Any:
+            async with self._counted(method, context) as scope:
                 self._refuse_when_stopping()
-                return await handler.unary_unary(_sound(request), context)
+                await scope.admit()
+                return await handler.unary_unary(_sound(read(request)), context)
 
         return answer
 
-    def _unary_stream(self, handler: Handler, method: str) -> Callable[[Any, Context], AsyncIterator[Any]]:
-        async def answer(request: Any, context: Context) -> AsyncIterator[Any]:
-            async with self._scope(method, context):
+    def _unary_stream(
+        self, handler: Handler, method: str, read: Read
+    ) -> Callable[[bytes, Context], AsyncIterator[Any]]:
+        async def answer(request: bytes, context: Context) -> AsyncIterator[Any]:
+            async with self._counted(method, context) as scope:
                 self._refuse_when_stopping()
-                responses = handler.unary_stream(_sound(request), context)
+                await scope.admit()
+                responses = handler.unary_stream(_sound(read(request)), context)
                 async with aclosing(responses):
                     async for response in responses:
                         yield response
 
         return answer
 
-    def _stream_unary(self, handler: Handler, method: str) -> Callable[[Any, Context], Awaitable[Any]]:
-        async def answer(requests: AsyncIterator[Any], context: Context) -> Any:
-            async with self._scope(method, context):
+    def _stream_unary(
+        self, handler: Handler, method: str, read: Read
+    ) -> Callable[[AsyncIterator[bytes], Context], Awaitable[Any]]:
+        async def answer(requests: AsyncIterator[bytes], context: Context) -> Any:
+            async with self._counted(method, context) as scope:
                 self._refuse_when_stopping()
-                return await handler.stream_unary(_all_sound(requests), context)
+                await scope.admit()
+                return await handler.stream_unary(_all_sound(requests, read), context)
 
         return answer
 
-    def _scope(self, method: str, context: Context) -> RequestScope:
+    def _stream_stream(self, handler: Handler, method: str) -> Callable[[Any, Context], AsyncIterator[Any]]:
+        """Reflection: checked as all others, but it may stay open for ever, so a server that stops does not wait."""
+
+        async def answer(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+            async with self._scope(method, context) as scope:
+                await scope.admit()
+                async for response in handler.stream_stream(requests, context):
+                    yield response
+
+        return answer
+
+    def _counted(self, method: str, context: Context) -> RequestScope:
         if not self._stopping:
             self._running += 1
             self._idle.clear()
             self._metrics.started()
             # Called once the status is on its way, later than the end of the handler; its type is not importable.
             context.add_done_callback(cast("Any", self._sent))
-        return RequestScope(method, context, self._tenants, self._metrics)
+        return self._scope(method, context)
+
+    def _scope(self, method: str, context: Context) -> RequestScope:
+        return RequestScope(method, context, self._access, self._tenants, self._metrics)
 
     def _sent(self, _context: Context) -> None:
         self._metrics.ended()
@@ -119,7 +152,7 @@ def _sound(request: Any) -> Any:
     return request
 
 
-async def _all_sound(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+async def _all_sound(requests: AsyncIterator[bytes], read: Read) -> AsyncIterator[Any]:
     # A generator function, since an expression would begin to read what a refused call never reads.
     async for request in requests:
-        yield _sound(request)
+        yield _sound(read(request))

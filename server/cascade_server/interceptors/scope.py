@@ -12,10 +12,12 @@ import structlog
 from google.rpc import status_pb2
 
 from cascade.errors import CascadeError
+from cascade_server.access.check import AccessCheck
 from cascade_server.interceptors.record import begin
+from cascade_server.interceptors.refusals import refusal
 from cascade_server.metrics import Metrics
 from cascade_server.status import code_of, internal_status, shorten, status_of
-from cascade_server.tenants import Tenants, tenant_name
+from cascade_server.tenants import Tenants
 
 _RANKING = "/cascade_api.v1.RankingService/"
 _INDEX = "/cascade_api.v1.IndexService/"
@@ -29,18 +31,28 @@ log = structlog.get_logger()
 class RequestScope:
     """The handler runs inside; whatever it raises is answered here, once, and swallowed nowhere."""
 
-    def __init__(self, method: str, context: Context, tenants: Tenants, metrics: Metrics) -> None:
+    def __init__(self, method: str, context: Context, access: AccessCheck, tenants: Tenants, metrics: Metrics) -> None:
         self._context = context
+        self._access = access
+        self._tenants = tenants
         self._metrics = metrics
         self._arrived = time.monotonic()
         self._record = begin(method)
-        name = tenant_name(context)
+
+    async def admit(self) -> None:
+        """Find out who calls, and whether that caller may; nothing of the request is looked at before.
+
+        Raises UnauthenticatedError, PermissionDeniedError, InvalidInputError.
+        """
+        await self._access.admit(self._record, self._context)
+        name = self._record.acting_tenant
         self._record.fields["tenant"] = shorten(name, 63)
-        if name in tenants:
+        if name in self._tenants:
             self._record.tenant = name
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> RequestScope:
         """Nothing is acquired: the record began with the scope."""
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -70,6 +82,8 @@ class RequestScope:
             self._metrics.ranked(record.tenant, record.cascade, code.name, seconds)
         elif record.method.startswith(_INDEX):
             self._metrics.index_request(record.tenant, method, code.name, seconds)
+        if reason := refusal(error):
+            self._metrics.refused(record.tenant, reason)
         fields = {"method": method, **record.fields, "code": code.name, "seconds": round(seconds, 6)}
         if error is not None:
             fields["error"] = shorten(str(error), 500)

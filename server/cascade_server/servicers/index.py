@@ -16,7 +16,7 @@ from cascade_server.convert.requests import deletion, index_name, upsert
 from cascade_server.indexes import Indexes
 from cascade_server.interceptors.record import current
 from cascade_server.settings import Settings
-from cascade_server.tenants import Tenant, Tenants, tenant_name
+from cascade_server.tenants import Tenant, Tenants
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -34,7 +34,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         self, request: index_pb2.CreateIndexRequest, context: Context
     ) -> index_pb2.CreateIndexResponse:
         """See the proto."""
-        tenant = self._tenants.get(tenant_name(context))
+        tenant = self._tenants.get(current().acting_tenant)
         name = _noted(index_name(request.name))
         encoder = self._encoder(tenant, request.encoder)
         info = await self._indexes.create(tenant.name, name, encoder, _token_vectors(tenant, request.token_vectors))
@@ -44,7 +44,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         self, requests: AsyncIterator[index_pb2.UpsertDocumentsRequest], context: Context
     ) -> index_pb2.UpsertDocumentsResponse:
         """See the proto."""
-        tenant = self._tenants.get(tenant_name(context))
+        tenant = self._tenants.get(current().acting_tenant)
         with self._upserts.admit():
             asked = await upsert(requests, self._settings)
             _noted(asked.index)
@@ -58,7 +58,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         self, request: index_pb2.DeleteDocumentsRequest, context: Context
     ) -> index_pb2.DeleteDocumentsResponse:
         """See the proto."""
-        tenant = self._tenants.get(tenant_name(context))
+        tenant = self._tenants.get(current().acting_tenant)
         name, doc_ids = deletion(request)
         _noted(name)
         change = await self._indexes.delete(tenant.name, name, doc_ids)
@@ -66,7 +66,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
 
     async def GetIndex(self, request: index_pb2.GetIndexRequest, context: Context) -> index_pb2.GetIndexResponse:
         """See the proto."""
-        tenant = self._tenants.get(tenant_name(context))
+        tenant = self._tenants.get(current().acting_tenant)
         index = await self._indexes.open(tenant.name, _noted(index_name(request.name)))
         return index_pb2.GetIndexResponse(index=index_message(index.info))
 
@@ -74,13 +74,13 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         self, request: index_pb2.ListIndexesRequest, context: Context
     ) -> index_pb2.ListIndexesResponse:
         """See the proto."""
-        tenant = self._tenants.get(tenant_name(context))
+        tenant = self._tenants.get(current().acting_tenant)
         found = await self._indexes.list(tenant.name)
         return index_pb2.ListIndexesResponse(indexes=[index_message(info) for info in found])
 
     async def DropIndex(self, request: index_pb2.DropIndexRequest, context: Context) -> index_pb2.DropIndexResponse:
         """See the proto."""
-        tenant = self._tenants.get(tenant_name(context))
+        tenant = self._tenants.get(current().acting_tenant)
         await self._indexes.drop(tenant.name, _noted(index_name(request.name)))
         return index_pb2.DropIndexResponse()
 

@@ -11,8 +11,9 @@ from cascade.build import Models
 from cascade_api.v1 import server_pb2, server_pb2_grpc
 from cascade_server.convert.descriptions import cascade_message, limits_message, model_message
 from cascade_server.convert.responses import stage_models
+from cascade_server.interceptors.record import current
 from cascade_server.settings import Settings
-from cascade_server.tenants import Tenants, tenant_name
+from cascade_server.tenants import Tenants
 
 
 class InfoServicer(server_pb2_grpc.ServerServiceServicer):
@@ -27,7 +28,7 @@ class InfoServicer(server_pb2_grpc.ServerServiceServicer):
         self, request: server_pb2.GetInfoRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> server_pb2.GetInfoResponse:
         """See the proto."""
-        tenant = self._tenants.get(tenant_name(context))
+        tenant = self._tenants.get(current().acting_tenant)
         cascades = [tenant.cascades[name] for name in sorted(tenant.cascades)]
         named = {model for cascade in cascades for model in stage_models(cascade.config).values()}
         return server_pb2.GetInfoResponse(
