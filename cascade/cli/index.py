@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cascade.cli.options import DEFAULT_TARGET, AsJson, DataDir, Local, Target, Tenant, settings_for
+from cascade.cli.connecting import Access, connect, with_access
+from cascade.cli.options import (
+    DEFAULT_TARGET,
+    DEFAULT_TENANT,
+    AsJson,
+    DataDir,
+    Local,
+    OwnTenant,
+    Target,
+    settings_for,
+)
 
 if TYPE_CHECKING:
     from cascade.cli.local import LocalIndexes
@@ -22,6 +32,7 @@ Name = Annotated[str, typer.Argument(help="The index.", show_default=False)]
 
 
 @app.command()
+@with_access
 def create(
     name: Name,
     encoder: Annotated[
@@ -34,16 +45,18 @@ def create(
             "embedded:late-interaction, a path or a hub id."
         ),
     ] = "",
-    tenant: Tenant = "default",
+    tenant: OwnTenant = "",
     target: Target = DEFAULT_TARGET,
     local: Local = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
+    *,
+    access: Access,
 ) -> None:
     """Create an empty index."""
     from cascade.cli import output, shapes
 
-    with _indexes(target, tenant, local, data_dir) as indexes:
+    with _indexes(target, tenant, local, data_dir, access) as indexes:
         made = indexes.create_index(name, encoder, token_vectors=token_vectors)
     if as_json:
         output.print_json(shapes.index(made))
@@ -52,6 +65,7 @@ def create(
 
 
 @app.command()
+@with_access
 def add(
     name: Name,
     files: Annotated[
@@ -66,11 +80,13 @@ def add(
         bool, typer.Option("--skip-bad", help="Leave out lines that are no documents, and count them.")
     ] = False,
     create_: Annotated[bool, typer.Option("--create", help="Create the index if it is not there.")] = False,
-    tenant: Tenant = "default",
+    tenant: OwnTenant = "",
     target: Target = DEFAULT_TARGET,
     local: Local = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
+    *,
+    access: Access,
 ) -> None:
     """Add documents, and replace those whose id is there, as one change: all of them or none."""
     from cascade.cli import documents, output, shapes
@@ -86,7 +102,7 @@ def add(
         raise InvalidInputError(problems)
     for problem in problems:
         typer.echo(f"left out {problem.field}: {problem.message}", err=True)
-    with _indexes(target, tenant, local, data_dir) as indexes:
+    with _indexes(target, tenant, local, data_dir, access) as indexes:
         if create_:
             _create_unless_there(indexes, name)
         try:
@@ -101,19 +117,22 @@ def add(
 
 
 @app.command()
+@with_access
 def delete(
     name: Name,
     doc_ids: Annotated[list[str], typer.Argument(metavar="DOC_ID...", help="The documents.", show_default=False)],
-    tenant: Tenant = "default",
+    tenant: OwnTenant = "",
     target: Target = DEFAULT_TARGET,
     local: Local = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
+    *,
+    access: Access,
 ) -> None:
     """Delete documents as one change; ids that are not there are counted out."""
     from cascade.cli import output, shapes
 
-    with _indexes(target, tenant, local, data_dir) as indexes:
+    with _indexes(target, tenant, local, data_dir, access) as indexes:
         change = indexes.delete(name, doc_ids)
     if as_json:
         output.print_json(shapes.change(change))
@@ -122,18 +141,21 @@ def delete(
 
 
 @app.command()
+@with_access
 def show(
     name: Name,
-    tenant: Tenant = "default",
+    tenant: OwnTenant = "",
     target: Target = DEFAULT_TARGET,
     local: Local = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
+    *,
+    access: Access,
 ) -> None:
     """Describe one index."""
     from cascade.cli import output, shapes
 
-    with _indexes(target, tenant, local, data_dir) as indexes:
+    with _indexes(target, tenant, local, data_dir, access) as indexes:
         info = indexes.get_index(name)
     if as_json:
         output.print_json(shapes.index(info))
@@ -142,17 +164,20 @@ def show(
 
 
 @app.command("list")
+@with_access
 def list_(
-    tenant: Tenant = "default",
+    tenant: OwnTenant = "",
     target: Target = DEFAULT_TARGET,
     local: Local = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
+    *,
+    access: Access,
 ) -> None:
     """Describe all indexes of a tenant; one that cannot be read is listed with its problem."""
     from cascade.cli import output, shapes
 
-    with _indexes(target, tenant, local, data_dir) as indexes:
+    with _indexes(target, tenant, local, data_dir, access) as indexes:
         found = indexes.list_indexes()
     if as_json:
         output.print_json({"indexes": [shapes.index(info) for info in found]})
@@ -161,18 +186,21 @@ def list_(
 
 
 @app.command()
+@with_access
 def drop(
     name: Name,
-    tenant: Tenant = "default",
+    tenant: OwnTenant = "",
     target: Target = DEFAULT_TARGET,
     local: Local = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
+    *,
+    access: Access,
 ) -> None:
     """Delete an index and all its documents."""
     from cascade.cli import output
 
-    with _indexes(target, tenant, local, data_dir) as indexes:
+    with _indexes(target, tenant, local, data_dir, access) as indexes:
         indexes.drop_index(name)
     if as_json:
         output.print_json({"dropped": name})
@@ -181,18 +209,18 @@ def drop(
 
 
 @contextmanager
-def _indexes(target: str, tenant: str, local: bool, data_dir: Path | None) -> Iterator[Client | LocalIndexes]:
+def _indexes(
+    target: str, tenant: str, local: bool, data_dir: Path | None, access: Access
+) -> Iterator[Client | LocalIndexes]:
     """A server's indexes, or those of the data folder."""
     settings = settings_for(local, data_dir)
     found: Client | LocalIndexes
     if settings is None:
-        from cascade_client import Client
-
-        found = Client(target, tenant=tenant)
+        found = connect(target, tenant, access)
     else:
         from cascade.cli.local import LocalIndexes
 
-        found = LocalIndexes(settings, tenant)
+        found = LocalIndexes(settings, tenant or DEFAULT_TENANT)
     try:
         yield found
     finally:

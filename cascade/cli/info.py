@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from cascade.cli.options import DEFAULT_TARGET, AsJson, Target, Tenant
+from cascade.cli.connecting import Access, connect, with_access
+from cascade.cli.options import DEFAULT_TARGET, AsJson, OwnTenant, Target
 
 
-def run(target: Target = DEFAULT_TARGET, tenant: Tenant = "default", as_json: AsJson = False) -> None:
+@with_access
+def run(target: Target = DEFAULT_TARGET, tenant: OwnTenant = "", as_json: AsJson = False, *, access: Access) -> None:
     """Describe a server: its cascades, models and limits."""
     from cascade.cli import output
-    from cascade_client import Client
 
-    with Client(target, tenant=tenant) as client:
+    with connect(target, tenant, access) as client:
         info = client.info()
     if as_json:
         output.print_json(asdict(info))

@@ -11,10 +11,17 @@ if TYPE_CHECKING:
     from cascade_server.settings import Settings
 
 DEFAULT_TARGET = "localhost:50051"
+DEFAULT_TENANT = "default"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Target = Annotated[str, typer.Option(metavar="HOST:PORT", help="The server to ask.")]
+Target = Annotated[str, typer.Option(metavar="HOST:PORT", help="The server to ask.", envvar="CASCADE_TARGET")]
 Tenant = Annotated[str, typer.Option(help="The tenant to act for.")]
+OwnTenant = Annotated[
+    str,
+    typer.Option(
+        "--tenant", help="The tenant to act for; that of the key, or default, if not given.", show_default=False
+    ),
+]
 Local = Annotated[bool, typer.Option("--local", help="Work in this process on the data folder, without a server.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder of indexes, with --local.", show_default=False)]
 Cascades = Annotated[

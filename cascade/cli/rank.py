@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cascade.cli.connecting import Access, connect, with_access
 from cascade.cli.options import (
     DEFAULT_TARGET,
+    DEFAULT_TENANT,
     AsJson,
     Cascades,
     DataDir,
     Local,
+    OwnTenant,
     Target,
-    Tenant,
     TimeoutMs,
     settings_for,
 )
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from cascade_client.options import RankOptions
 
 
+@with_access
 def run(
     query: Annotated[str, typer.Argument(help="What to ask.", show_default=False)],
     index: Annotated[str, typer.Option(help="The index to search.", show_default=False)] = "",
@@ -31,7 +34,7 @@ def run(
         list[str] | None, typer.Option(help="A text to rank instead of an index; may be repeated.", show_default=False)
     ] = None,
     cascade: Annotated[str, typer.Option(help="The cascade that answers.")] = "fast",
-    tenant: Tenant = "default",
+    tenant: OwnTenant = "",
     top_k: Annotated[int, typer.Option(help="How many results to print.")] = 10,
     budget_ms: Annotated[
         float | None, typer.Option(min=0, help="Time for reranking; a tier that does not fit is left out.")
@@ -61,6 +64,8 @@ def run(
     data_dir: DataDir = None,
     cascades: Cascades = None,
     as_json: AsJson = False,
+    *,
+    access: Access,
 ) -> None:
     """Rank documents for a query, and say what every stage did and cost."""
     from cascade.cli import conditions, output, shapes
@@ -96,11 +101,11 @@ def run(
         from cascade.cli.local import rank
         from cascade_client.calls import rank_request
 
-        asyncio.run(rank(settings, tenant, rank_request(query, options), timeout_ms / 1e3, show))
+        asyncio.run(rank(settings, tenant or DEFAULT_TENANT, rank_request(query, options), timeout_ms / 1e3, show))
         return
-    from cascade_client import Client, Update
+    from cascade_client import Update
 
-    with Client(target, tenant=tenant) as client:
+    with connect(target, tenant, access) as client:
         if stream:
             for update in client.rank_stream(query, **options):
                 show(update)
