@@ -17,12 +17,13 @@ from cascade_server.convert.checks import Checks, quoted
 from cascade_server.convert.quota import quota_of
 
 MAX_TEXT_CHARS = 65_536
-"""Of a cascade: far more than any needs, and little enough that reading it takes no longer than a request may."""
+MAX_TEXT_LINES = 2000
+"""Of a cascade: far more than any needs, and little enough to be read and compared within a request."""
 MAX_LABEL_CHARS = 200
 MAX_ENTRIES = 1000
 DEFAULT_ENTRIES = 100
 _MOST_VERSIONS = 2**31 - 1
-_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_KEY_ID = re.compile(r"[a-z0-9]{1,32}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BY_NUMBER = {number: role for role, number in ROLES.items()}
 
@@ -111,8 +112,11 @@ def check_text(tenant: str, cascade: str | None, text: str) -> None:
     """A cascade's text, and its name unless None. Raises InvalidInputError with every violation."""
     checks = _about(tenant, cascade)
     checks.require(bool(text.strip()), "text", "is blank, expected a cascade as YAML")
-    if len(text) > MAX_TEXT_CHARS:
-        checks.add("text", f"found {len(text)} characters, expected at most {MAX_TEXT_CHARS}")
+    for found, most, what in (
+        (len(text), MAX_TEXT_CHARS, "characters"),
+        (text.count("\n") + 1, MAX_TEXT_LINES, "lines"),
+    ):
+        checks.require(found <= most, "text", f"found {found} {what}, expected at most {most}")
     checks.done()
 
 

@@ -1,0 +1,49 @@
+"""Whom a caller of AdminService may act on: a tenant's admin on its own tenant, an operator on all."""
+
+from __future__ import annotations
+
+from cascade_server.access.principal import Principal
+from cascade_server.access.refusals import Refusal
+from cascade_server.control.state import Role
+from cascade_server.errors import PermissionDeniedError, UnauthenticatedError
+from cascade_server.interceptors.record import current
+
+
+def caller() -> Principal:
+    """Who asks. Raises UnauthenticatedError where nobody has checked that."""
+    found = current().principal
+    if found is None:
+        raise UnauthenticatedError("the caller is not known; send a key or a token", Refusal.NO_CREDENTIALS)
+    return found
+
+
+def operator() -> str:
+    """The name of the caller, for the audit log. Raises PermissionDeniedError unless it is an operator."""
+    found = caller()
+    if found.tenant is not None:
+        raise PermissionDeniedError("this takes an operator, whose key belongs to no tenant", Refusal.ROLE)
+    return found.subject
+
+
+def acted_on(tenant: str) -> str:
+    """The tenant to act on, for the `tenant` of a request, which may be empty. Raises PermissionDeniedError."""
+    found = caller()
+    if found.tenant is None:
+        return tenant or current().acting_tenant
+    if tenant not in ("", found.tenant):
+        # The same for a tenant that is there and for one that is not.
+        raise PermissionDeniedError("an admin acts on its own tenant only; another takes an operator", Refusal.TENANT)
+    return found.tenant
+
+
+def looked_at(tenant: str) -> str | None:
+    """As acted_on, but an operator that names none means all of them, which is None."""
+    return None if caller().tenant is None and not tenant else acted_on(tenant)
+
+
+def at_most_own(role: Role) -> Role:
+    """The role of a new key. Raises PermissionDeniedError for more than the caller has."""
+    if role > caller().role:
+        most = caller().role.name.lower()
+        raise PermissionDeniedError(f"a key's role is at most its maker's, {most}", Refusal.ROLE)
+    return role
