@@ -170,9 +170,9 @@ class Server:
         return server
 
     def _expect_cascades(self) -> None:
-        configured: dict[str, dict[str, CascadeConfig]] = {tenant: {} for tenant in self._tenants.names}
+        configured: dict[str, dict[str, list[CascadeConfig]]] = {tenant: {} for tenant in self._tenants.names}
         for tenant, cascade in self._tenants:
-            configured[tenant][cascade.name] = cascade.config
+            configured[tenant].setdefault(cascade.name, []).append(cascade.config)
         self._metrics.configured(configured)
 
     def _named_models(self) -> Set[str]:

@@ -12,6 +12,7 @@ import grpc
 import pytest
 import yaml
 
+from cascade.config import parse
 from cascade.trace import Reason, StageStatus, StageTrace
 from cascade_server.metrics import Metrics
 
@@ -28,6 +29,7 @@ def exported() -> dict[str, set[str]]:
     trace = StageTrace(
         "bm25", "bm25", StageStatus.TIMED_OUT, Reason.OVERRAN, candidates_in=9, candidates_out=3, truncated=1
     )
+    metrics.configured({"default": {"fast": [parse("retrieve: [{kind: bm25}]", "fast")]}})
     metrics.ranked("default", "fast", "OK", 0.1)
     metrics.stages("default", "fast", [trace])
     metrics.batch("embedded:all-minilm-l6-v2", 4, 100)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
 
+from cascade.config import parse
 from cascade.errors import ConfigError
+from cascade.trace import StageStatus, StageTrace
+from cascade_server.control.state import Quota, Rollout
 from cascade_server.metrics import INDEXES_PER_TENANT, SECONDS, Metrics
 
 EVERY_METRIC = {
@@ -20,6 +24,7 @@ EVERY_METRIC = {
     "cascade_batch_tokens_count": {"model"},
     "cascade_truncated_documents_total": {"tenant", "cascade", "stage"},
     "cascade_degraded_total": {"tenant", "cascade", "stage", "reason"},
+    "cascade_tokens_total": {"tenant", "cascade", "stage"},
     "cascade_index_documents": {"tenant", "index"},
     "cascade_build_info": {"version", "python"},
 }
@@ -95,3 +100,108 @@ def test_a_port_that_is_taken_is_named() -> None:
             Metrics().serve("127.0.0.1", first.port)
     finally:
         first.close()
+
+
+CONFIG = parse("retrieve: [{kind: bm25}]", "words")
+TRACE = [StageTrace("bm25", "bm25", StageStatus.COMPLETED, tokens=7, cost=0.5)]
+
+
+def series(metrics: Metrics) -> set[frozenset[tuple[str, str]]]:
+    """The labels of everything that names a tenant."""
+    samples = [sample for family in metrics.registry.collect() for sample in family.samples]
+    return {frozenset(sample.labels.items()) for sample in samples if "tenant" in sample.labels}
+
+
+def fill(metrics: Metrics, tenant: str, cascade: str) -> None:
+    """Everything that can be said of a cascade, said."""
+    metrics.ranked(tenant, cascade, "OK", 0.1)
+    metrics.stages(tenant, cascade, TRACE)
+    metrics.refused(tenant, "overloaded")
+    metrics.index_request(tenant, "GetIndex", "OK", 0.1)
+    metrics.indexes.set(tenant, "notes", 3)
+    metrics.tenants.may_use(tenant, Quota(tokens_per_second=5.0))
+    metrics.rollouts.rolled_out(tenant, Rollout(cascade, active=1))
+    metrics.rollouts.answered(tenant, cascade, "active", 0.1, False, TRACE)
+    metrics.rollouts.compared(tenant, cascade, 1.0, 1.0)
+    metrics.rollouts.lost(tenant, cascade, "full")
+
+
+def test_a_tenant_that_is_gone_has_no_series() -> None:
+    metrics = Metrics()
+    metrics.configured({"acme": {"words": [CONFIG]}, "calm": {"words": [CONFIG]}})
+    fill(metrics, "acme", "words")
+    fill(metrics, "calm", "words")
+    metrics.configured({"calm": {"words": [CONFIG]}})
+    assert {dict(labels)["tenant"] for labels in series(metrics)} == {"calm"}
+
+
+def test_a_cascade_that_is_gone_has_no_series_and_its_tenant_stays() -> None:
+    metrics = Metrics()
+    metrics.configured({"acme": {"words": [CONFIG]}})
+    fill(metrics, "acme", "words")
+    before = series(metrics)
+    metrics.configured({"acme": {"words": [CONFIG], "trial": [CONFIG]}})
+    fill(metrics, "acme", "trial")
+    metrics.configured({"acme": {"words": [CONFIG]}})
+    assert series(metrics) == before
+
+
+def test_a_stage_that_no_version_has_any_more_has_no_series() -> None:
+    metrics = Metrics()
+    older = parse("retrieve: [{kind: bm25, name: lexical}]", "words")
+    metrics.configured({"acme": {"words": [CONFIG, older]}})
+    metrics.stages("acme", "words", [replace(TRACE[0], stage="lexical"), *TRACE])
+    assert {"bm25", "lexical"} <= {dict(labels).get("stage") for labels in series(metrics)}
+    metrics.configured({"acme": {"words": [CONFIG]}})
+    metrics.stages("acme", "words", [replace(TRACE[0], stage="lexical")])
+    assert {dict(labels).get("stage") for labels in series(metrics)} == {"bm25"}
+
+
+def test_what_ends_after_its_cascade_is_gone_makes_no_series_again() -> None:
+    metrics = Metrics()
+    metrics.configured({"acme": {"words": [CONFIG]}})
+    metrics.configured({})
+    metrics.ranked("acme", "words", "OK", 0.1)
+    metrics.stages("acme", "words", TRACE)
+    assert {dict(labels)["tenant"] for labels in series(metrics)} == {"other"}
+
+
+def test_ten_thousand_made_up_names_are_one_series() -> None:
+    metrics = Metrics()
+    metrics.configured({"acme": {"words": [CONFIG]}})
+    before = len(series(metrics))
+    for number in range(10_000):
+        metrics.ranked(f"tenant-{number}", f"cascade-{number}", "NOT_FOUND", 0.1)
+        metrics.refused(f"tenant-{number}", "unknown_key")
+        metrics.index_request(f"tenant-{number}", "GetIndex", "NOT_FOUND", 0.1)
+    made = series(metrics)
+    assert {dict(labels)["tenant"] for labels in made} == {"acme", "other"}
+    assert len(made) - before < 50
+
+
+def test_a_quota_that_no_longer_limits_has_no_series() -> None:
+    metrics = Metrics()
+    metrics.tenants.may_use("acme", Quota(tokens_per_second=5.0, max_depth=10))
+    metrics.tenants.may_use("acme", Quota(max_depth=10))
+    assert {dict(labels)["quota"] for labels in series(metrics)} == {"max_depth"}
+
+
+def test_the_shares_of_the_versions_that_answer_add_up() -> None:
+    metrics = Metrics()
+    metrics.rollouts.rolled_out(
+        "acme", Rollout("words", 2, canary=3, canary_percent=10.0, shadow=4, shadow_percent=5.0)
+    )
+    found = {
+        (sample.name, sample.labels["version"]): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name.startswith(("cascade_rollout_version", "cascade_rollout_percent"))
+    }
+    assert found == {
+        ("cascade_rollout_version", "active"): 2,
+        ("cascade_rollout_version", "canary"): 3,
+        ("cascade_rollout_version", "shadow"): 4,
+        ("cascade_rollout_percent", "active"): 90,
+        ("cascade_rollout_percent", "canary"): 10,
+        ("cascade_rollout_percent", "shadow"): 5,
+    }

@@ -1,0 +1,70 @@
+"""How versions of a cascade compare: the active with the canary, and with what a shadow made of the same requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cascade.trace import StageTrace
+from cascade_server.control.state import Rollout
+from cascade_server.metrics.buckets import SECONDS, SHARES
+from cascade_server.metrics.registry import Registry
+
+_CASCADE = ("tenant", "cascade")
+_VERSIONS = (*_CASCADE, "version")
+
+
+class RolloutMetrics:
+    """`version` is active, canary or shadow, never a number: there is a new number with every change."""
+
+    def __init__(self, registry: Registry) -> None:
+        r = registry
+        self._number = r.gauge("cascade_rollout_version", "The number of a version that runs, 0 for none.", _VERSIONS)
+        self._percent = r.gauge("cascade_rollout_percent", "The share of requests that a version gets.", _VERSIONS)
+        self._seconds = r.histogram(
+            "cascade_rollout_duration_seconds", "An answer of a version of a cascade.", _VERSIONS, SECONDS
+        )
+        self._degraded = r.counter("cascade_rollout_degraded", "Degraded answers of a version.", _VERSIONS)
+        self._tokens = r.counter(
+            "cascade_rollout_tokens", "Tokens that a version read; a shadow's are nobody's usage.", _VERSIONS
+        )
+        self._cost = r.counter("cascade_rollout_cost", "Money that a version cost.", _VERSIONS)
+        self._overlap = r.histogram(
+            "cascade_shadow_overlap", "Share of the first results that the shadow ranks first too.", _CASCADE, SHARES
+        )
+        self._rbo = r.histogram(
+            "cascade_shadow_rbo", "Rank-biased overlap of the shadow's ranking with the answer's.", _CASCADE, SHARES
+        )
+        self._lost = r.counter(
+            "cascade_shadow_lost", "Copies of requests that no shadow answered, by reason.", (*_CASCADE, "reason")
+        )
+
+    def rolled_out(self, tenant: str, rollout: Rollout) -> None:
+        """These versions run now."""
+        shares = {
+            "active": (rollout.active, 100.0 - (rollout.canary_percent if rollout.canary else 0.0)),
+            "canary": (rollout.canary, rollout.canary_percent),
+            "shadow": (rollout.shadow, rollout.shadow_percent),
+        }
+        for version, (number, percent) in shares.items():
+            self._number.labels(tenant, rollout.cascade, version).set(number or 0)
+            self._percent.labels(tenant, rollout.cascade, version).set(percent if number else 0.0)
+
+    def answered(
+        self, tenant: str, cascade: str, version: str, seconds: float, degraded: bool, trace: Iterable[StageTrace]
+    ) -> None:
+        """The active, canary or shadow version answered."""
+        labels = (tenant, cascade, version)
+        trace = tuple(trace)
+        self._seconds.labels(*labels).observe(seconds)
+        self._degraded.labels(*labels).inc(degraded)
+        self._tokens.labels(*labels).inc(sum(t.tokens for t in trace))
+        self._cost.labels(*labels).inc(sum(t.cost or 0.0 for t in trace))
+
+    def compared(self, tenant: str, cascade: str, overlap: float, rbo: float) -> None:
+        """A shadow ranked the same request, with these likenesses from 0 to 1."""
+        self._overlap.labels(tenant, cascade).observe(overlap)
+        self._rbo.labels(tenant, cascade).observe(rbo)
+
+    def lost(self, tenant: str, cascade: str, reason: str) -> None:
+        """A copy was not answered; `reason` is one of few words, such as full or error."""
+        self._lost.labels(tenant, cascade, reason).inc()
