@@ -5,17 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-import grpc
 import structlog
 
 from cascade.config import CascadeConfig
 from cascade.engine import Cascade
 from cascade.errors import ModelLoadError, NotFoundError
-from cascade_server.cascade_files import DEFAULT_TENANT
-
-TENANT_METADATA = "x-cascade-tenant"
 
 Configs = Mapping[str, Mapping[str, CascadeConfig]]
 
@@ -124,11 +119,3 @@ class Tenants:
             cascades = {n: now.cascades[n] if n in same else self._build(n, found[n]) for n in sorted(found)}
             tenants[tenant] = Tenant(tenant, cascades, {n: e for n, e in now.problems.items() if n in same})
         return tenants
-
-
-def tenant_name(context: grpc.aio.ServicerContext[Any, Any]) -> str:
-    """The tenant that a request names in its metadata, known or not."""
-    for key, value in context.invocation_metadata() or ():
-        if key == TENANT_METADATA:
-            return value if isinstance(value, str) else value.decode(errors="replace")
-    return DEFAULT_TENANT

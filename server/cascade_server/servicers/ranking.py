@@ -25,7 +25,7 @@ from cascade_server.interceptors.record import current
 from cascade_server.metrics import Metrics
 from cascade_server.settings import Settings
 from cascade_server.status import shorten
-from cascade_server.tenants import Tenants, tenant_name
+from cascade_server.tenants import Tenants
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -116,7 +116,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         """Check the request, and find what it names. Raises whatever is wrong with it."""
         arrived = time.monotonic()
         record = current()
-        tenant = self._tenants.get(tenant_name(context))
+        tenant = self._tenants.get(record.acting_tenant)
         if request.cascade in tenant.cascades:
             record.cascade = request.cascade
         record.fields.update(cascade=shorten(request.cascade, 63), top_k=request.top_k)
