@@ -1,0 +1,151 @@
+"""Whose work a model does next: the queue as arithmetic, without threads."""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+from typing import Generic, TypeVar
+
+from cascade.budget import Account, Clock, Priority
+from cascade.inference.discipline import overdue, pushed_out
+from cascade.inference.line import Drop, Entry, Line, Reason
+from cascade.inference.load import Backlog
+
+T = TypeVar("T")
+
+
+class FairQueue(Generic[T]):
+    """Serves one step at a time: `take` an entry, `charge` the tokens that were run, then `put_back` or `end` it.
+
+    - A class of priority is served only while none above it waits. A step in hand is not interrupted, so that what is
+      urgent waits for one step of others at most. Below, work may starve: its callers' deadlines bound that.
+    - Within a class, accounts share by weight: start-time fair queueing (Goyal, Vin and Cheng, 1996). While two of
+      them wait, what they were served over their weights differs by at most one step of each. Idleness earns nothing.
+    - Within an account, the earliest deadline is served first, and of equals the one that came first.
+    - Nothing is served after its deadline; `discipline` says what else is refused.
+
+    Unless `fair`, it is a plain queue: in order of arrival, each to its end, and refused only for want of room.
+    """
+
+    def __init__(
+        self, *, fair: bool = True, max_entries: int = 256, max_tokens: int = 2**22, clock: Clock = time.monotonic
+    ) -> None:
+        """There is room while fewer than `max_entries` wait, without the one in hand, and fewer than `max_tokens`."""
+        self._fair = fair
+        self._max_entries = max_entries
+        self._max_tokens = max_tokens
+        self._clock = clock
+        self._lines: dict[tuple[Priority, str], Line[T]] = {}
+        self._virtual_time: dict[Priority, float] = {}
+        """Of each class, the tag of the line that was served last."""
+        self._waiting: dict[Entry[T], None] = {}
+        """In the order in which they began to wait."""
+        self._arrivals = count()
+
+    def push(self, entry: Entry[T]) -> list[Drop[T]]:
+        """Let `entry` wait, and say what had to go for want of room; that may be `entry` itself."""
+        entry.arrived = self._clock()
+        entry.place = (entry.deadline if self._fair else 0.0, next(self._arrivals))
+        account = entry.account if self._fair else Account()
+        now = self._virtual_time.get(account.priority, 0.0)
+        line = self._lines.setdefault((account.priority, account.name), Line(account, now))
+        line.account = account
+        line.tag = max(line.tag, now)
+        drops: list[Drop[T]] = []
+        over = sum(one.tokens for one in self._lines.values()) - self._max_tokens
+        if over >= 0 or len(self._waiting) >= self._max_entries:
+            drops = pushed_out(entry, line, self._lines.values(), over + 1)
+        for drop in drops:
+            if drop.entry is entry:
+                return drops
+            self.discard(drop.entry)
+        line.tokens += entry.tokens
+        self._wait(entry)
+        return drops
+
+    def take(self) -> tuple[Entry[T] | None, list[Drop[T]]]:
+        """The entry whose turn it is, none when nothing waits, and those that were found to be no use or too many."""
+        drops = self._sweep()
+        self._forget_idle()
+        waiting = [line for line in self._lines.values() if line.entries]
+        if not waiting:
+            return None, drops
+        line = min(waiting, key=lambda one: (one.account.priority, one.tag))
+        self._virtual_time[line.account.priority] = line.tag
+        entry = line.entries.pop(0)
+        del self._waiting[entry]
+        entry.started = True
+        return entry, drops
+
+    def charge(self, entry: Entry[T], tokens: int) -> None:
+        """`tokens` of the entry in hand were run."""
+        line = self._line(entry)
+        line.tag += tokens / line.account.weight
+        used = min(tokens, entry.tokens)
+        entry.tokens -= used
+        line.tokens -= used
+
+    def put_back(self, entry: Entry[T]) -> None:
+        """The entry in hand waits for its next turn; there is always room for it."""
+        self._wait(entry)
+
+    def end(self, entry: Entry[T]) -> None:
+        """The entry in hand wants no more turns."""
+        self._line(entry).tokens -= entry.tokens
+
+    def discard(self, entry: Entry[T]) -> bool:
+        """Take out an entry that is not to be served; false if it does not wait, for it is in hand or gone."""
+        if entry not in self._waiting:
+            return False
+        del self._waiting[entry]
+        self._line(entry).entries.remove(entry)
+        self.end(entry)
+        return True
+
+    def clear(self) -> list[Entry[T]]:
+        """Take out all that waits."""
+        return [entry for entry in list(self._waiting) if self.discard(entry)]
+
+    @property
+    def oldest_wait(self) -> float:
+        """Seconds since the one that waits longest had its last turn, or came."""
+        first = next(iter(self._waiting), None)
+        return 0.0 if first is None else self._clock() - first.waits_since
+
+    def backlogs(self) -> tuple[Backlog, ...]:
+        """The tokens that each account waits for, with what is left of the work in hand."""
+        return tuple(
+            Backlog(line.account, line.tokens, line.tag - self._virtual_time.get(line.account.priority, 0.0))
+            for line in self._lines.values()
+        )
+
+    def _line(self, entry: Entry[T]) -> Line[T]:
+        account = entry.account if self._fair else Account()
+        return self._lines[account.priority, account.name]
+
+    def _wait(self, entry: Entry[T]) -> None:
+        entry.waits_since = self._clock()
+        self._waiting[entry] = None
+        self._line(entry).enter(entry)
+
+    def _sweep(self) -> list[Drop[T]]:
+        now = self._clock()
+        drops: list[Drop[T]] = []
+        for line in self._lines.values():
+            while line.entries and line.entries[0].deadline <= now:
+                drops.append(Drop(line.entries[0], Reason.EXPIRED))
+                self.discard(line.entries[0])
+            if self._fair and line.entries:
+                of_class = [one for one in self._lines.values() if one.account.priority == line.account.priority]
+                for drop in overdue(line, of_class, now):
+                    drops.append(drop)
+                    self.discard(drop.entry)
+        return drops
+
+    def _forget_idle(self) -> None:
+        """An account that waits for nothing is remembered only while it is ahead of others that wait."""
+        busy = {line.account.priority for line in self._lines.values() if line.entries}
+        for key, line in list(self._lines.items()):
+            priority = line.account.priority
+            if not line.entries and (priority not in busy or line.tag <= self._virtual_time.get(priority, 0.0)):
+                del self._lines[key]
