@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     overload: Literal["adaptive", "fixed"] = Field(
         "adaptive", description="Refuse what cannot be answered in time, or only what is over max_concurrent_requests."
     )
+    max_wait_ms: float = Field(
+        2000, gt=0, allow_inf_nan=False, description="Longest expected wait for a model that is still admitted."
+    )
     default_encoder: str = Field(
         "embedded:all-minilm-l6-v2", description="Bi-encoder of indexes that are created without naming one."
     )

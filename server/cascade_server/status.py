@@ -73,7 +73,7 @@ def reason_of(error: CascadeError) -> str:
 def status_of(error: CascadeError) -> status_pb2.Status:
     """What the caller is sent: code, message, ErrorInfo, and for some BadRequest or RetryInfo."""
     known = sorted(vars(error).items())
-    facts = {key: shorten(str(value), 200) for key, value in known if isinstance(value, str | float)}
+    facts = {key: shorten(str(value), 200) for key, value in known if isinstance(value, str | float | int)}
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=reason_of(error), domain=DOMAIN, metadata=facts)]
     if isinstance(error, InvalidInputError):
         details.append(_bad_request(error.violations))

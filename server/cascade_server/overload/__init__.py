@@ -1,0 +1,1 @@
+"""Admission before work: who may start now, at which plan, and on whose quota."""
