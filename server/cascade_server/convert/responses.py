@@ -96,6 +96,7 @@ def _stage_trace(trace: StageTrace) -> trace_pb2.StageTrace:
         truncated=trace.truncated,
         scored=trace.scored,
         repairs=trace.repairs,
+        cost=trace.cost,
     )
 
 

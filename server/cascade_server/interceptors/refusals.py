@@ -7,14 +7,14 @@ from cascade_server.errors import PermissionDeniedError, QuotaExceededError, Una
 
 
 def refusal(error: Exception | None) -> str:
-    """The quota's name, the server's state, `overloaded`, or why credentials did not do; empty for another error."""
+    """The quota's name, `overloaded`, `unavailable`, or why credentials did not do; empty for another error."""
     match error:
         case QuotaExceededError():
             return error.quota
         case OverloadedError():
             return "overloaded"
         case UnavailableError():
-            return error.state
+            return "unavailable"
         case UnauthenticatedError() | PermissionDeniedError():
             return str(error.kind)
     return ""
