@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 
 from cascade.budget import Priority
 from cascade.config import CascadeConfig, parse
@@ -70,6 +70,16 @@ def check_expiry(expires_at: datetime | None, now: datetime) -> None:
         _refuse("expires_at", f"found {expires_at.isoformat()} without a time zone; give it one")
     if expires_at <= now:
         _refuse("expires_at", f"found {expires_at.isoformat()}, which has passed; give a later one")
+
+
+def check_day(field: str, day: str) -> None:
+    """Raises InvalidInputError unless `day` is empty or one such as 2026-01-31."""
+    try:
+        if not day or date.fromisoformat(day).isoformat() == day:
+            return
+    except ValueError:
+        pass
+    _refuse(field, f"found {day[:80]!r}, expected a day such as 2026-01-31")
 
 
 def read_text(text: str, source: str) -> CascadeConfig:

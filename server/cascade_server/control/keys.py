@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Row, insert, select, update
 from cascade.errors import AlreadyExistsError, InvalidInputError, NotFoundError, Violation
 from cascade_server.control import schema
 from cascade_server.control.change import Change
-from cascade_server.control.checks import check_expiry, check_label
+from cascade_server.control.checks import check_expiry, check_label, check_name
 from cascade_server.control.known import require_tenant
-from cascade_server.control.secrets import new_key_id, new_secret
+from cascade_server.control.secrets import is_key_id, new_key_id, new_secret
 from cascade_server.control.state import Key, KeyDigest, Role
 
 _TABLE = schema.keys
@@ -47,7 +47,9 @@ def create(
 
 def revoke(change: Change, key_id: str, tenant: str | None) -> Key:
     """End a key; one that has ended stays as it is. Raises NotFoundError, also for a key that is not `tenant`'s."""
-    row = change.connection.execute(select(_TABLE).where(_TABLE.c.key_id == key_id)).first()
+    row = None
+    if is_key_id(key_id):
+        row = change.connection.execute(select(_TABLE).where(_TABLE.c.key_id == key_id)).first()
     if row is None or tenant not in (None, row.tenant):
         raise NotFoundError("key", key_id, None)
     before = _key(row)
@@ -72,6 +74,7 @@ def listed(connection: Connection, tenant: str | None) -> Sequence[Key]:
     """The keys of a tenant, or of all for None, by tenant (operators first), newest first."""
     chosen = select(_TABLE).order_by(_TABLE.c.created_at.desc(), _TABLE.c.key_id)
     if tenant is not None:
+        check_name("tenant", tenant)
         chosen = chosen.where(_TABLE.c.tenant == tenant)
     return sorted((_key(row) for row in connection.execute(chosen)), key=lambda key: key.tenant or "")
 

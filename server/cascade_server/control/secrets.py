@@ -7,12 +7,18 @@ import hmac
 import re
 import secrets
 
-_SECRET = re.compile(r"csk_([a-z0-9]{1,32})_([A-Za-z0-9_-]{43})")
+_KEY_ID = re.compile(r"[a-z0-9]{1,32}")
+_SECRET = re.compile(rf"csk_({_KEY_ID.pattern})_[A-Za-z0-9_-]{{43}}")
 
 
 def new_key_id() -> str:
     """A new name for a key, from which nothing of its secret can be learnt."""
     return secrets.token_hex(6)
+
+
+def is_key_id(text: str) -> bool:
+    """Whether `text` has the form of a key's name."""
+    return _KEY_ID.fullmatch(text) is not None
 
 
 def new_secret(key_id: str) -> tuple[str, bytes]:

@@ -9,7 +9,6 @@ from sqlalchemy import select
 
 from cascade.config import CascadeConfig
 from cascade_server.control import audit, keys, migrations, rollouts, schema, tenants, usage, versions
-from cascade_server.control.checks import read_text
 from cascade_server.control.database import Database
 from cascade_server.control.known import require_tenant
 from cascade_server.control.snapshot import read_state
@@ -76,7 +75,7 @@ class Store:
 
         Raises ConfigError for what is no cascade, NotFoundError for the tenant.
         """
-        config = read_text(text, f"{tenant}/{cascade}")
+        config = versions.read(tenant, cascade, text)
         with self._database.change(actor) as change:
             return versions.put(change, tenant, cascade, text, config)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, case, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cascade_server.control import schema
+from cascade_server.control.checks import check_day, check_name
 from cascade_server.control.state import Usage
 
 _TABLE = schema.usage
@@ -37,7 +38,10 @@ def listed(connection: Connection, tenant: str | None, since: str, until: str) -
     """The sums of a tenant or of all, from day `since` to day `until`, each open when empty, by day first."""
     chosen = select(_TABLE).order_by(_TABLE.c.day, _TABLE.c.tenant, _TABLE.c.cascade)
     if tenant is not None:
+        check_name("tenant", tenant)
         chosen = chosen.where(_TABLE.c.tenant == tenant)
+    check_day("since", since)
+    check_day("until", until)
     if since:
         chosen = chosen.where(_TABLE.c.day >= since)
     if until:

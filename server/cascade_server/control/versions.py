@@ -10,18 +10,25 @@ from cascade.config import CascadeConfig
 from cascade.errors import ConfigError, NotFoundError
 from cascade_server.control import schema
 from cascade_server.control.change import Change
-from cascade_server.control.checks import check_name
+from cascade_server.control.checks import check_name, read_text
 from cascade_server.control.known import require_tenant
 from cascade_server.control.state import Version
 
 _TABLE = schema.versions
 
 
-def put(change: Change, tenant: str, cascade: str, text: str, config: CascadeConfig) -> tuple[Version, bool]:
-    """Keep `text`, which says `config`, as the next version; what means the same as the latest is that one, False."""
+def read(tenant: str, cascade: str, text: str) -> CascadeConfig:
+    """What `text` says, when it may be put. Raises InvalidInputError for the names, ConfigError for the text."""
+    check_name("tenant", tenant)
     check_name("cascade", cascade)
+    config = read_text(text, f"{tenant}/{cascade}")
     if "\0" in config.description:
         raise ConfigError(f"{tenant}/{cascade}", ["description: found a NUL character, which cannot be kept"])
+    return config
+
+
+def put(change: Change, tenant: str, cascade: str, text: str, config: CascadeConfig) -> tuple[Version, bool]:
+    """Keep `text`, which says `config`, as the next version; what means the same as the latest is that one, False."""
     require_tenant(change.connection, tenant)
     latest = _latest(change.connection, tenant, cascade)
     if latest is not None and latest.config_hash == config.config_hash:
@@ -46,6 +53,7 @@ def put(change: Change, tenant: str, cascade: str, text: str, config: CascadeCon
 def get(connection: Connection, tenant: str, cascade: str, number: int = 0) -> Version:
     """Version `number` of a cascade, 0 for the newest. Raises NotFoundError, for tenant, cascade or version."""
     require_tenant(connection, tenant)
+    check_name("cascade", cascade)
     latest = _latest(connection, tenant, cascade)
     if latest is None:
         named = select(_TABLE.c.cascade).where(_TABLE.c.tenant == tenant).distinct()
