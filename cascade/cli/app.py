@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cascade.cli import (
+    admin,
     calibrate,
     check,
     distill,
@@ -44,6 +45,7 @@ app.command("standing")(standing.run)
 app.add_typer(train.app, name="train")
 app.command("calibrate")(calibrate.run)
 app.command("tune")(tune.run)
+app.add_typer(admin.app, name="admin")
 app.command("distill")(distill.distill_command)
 
 

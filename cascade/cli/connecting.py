@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ Access = dict[str, Any]
 """The keywords of `cascade_client.credentials.Access` that were given."""
 
 
-def _access(
+def access_options(
     api_key: Annotated[
         str, typer.Option(envvar="CASCADE_API_KEY", help="The key to call with.", show_default=False, metavar="KEY")
     ] = "",
@@ -36,27 +37,32 @@ def _access(
 
 
 def with_access(run: Callable[..., None]) -> Callable[..., None]:
-    """`run` as a command that has the options of `_access` in place of its parameter `access`."""
-    return replaced(run, "access", [_access], lambda given: given)
+    """`run` as a command that has the options of `access_options` in place of its parameter `access`."""
+    return command_of(run, "access", [access_options], lambda given, access: run(access=access, **given))
 
 
-def replaced(
-    run: Callable[..., None], name: str, sources: list[Callable[..., None]], made: Callable[[Access], Any]
+def command_of(
+    run: Callable[..., None], name: str, sources: Sequence[Callable[..., None]], call: Callable[..., None]
 ) -> Callable[..., None]:
-    """`run` with the parameters of `sources` in place of `name`, whose argument is what `made` makes of theirs."""
-    own = inspect.signature(run, eval_str=True).parameters
-    options = [p for source in sources for p in inspect.signature(source, eval_str=True).parameters.values()]
+    """`run` as a command that has the options of `sources` in place of its parameter `name`.
+
+    `call` is given what was typed for the other parameters, and for each of `sources`, a dictionary each.
+    """
+    own = [p for p in _parameters(run) if p.name != name]
+    shared = [_parameters(source) for source in sources]
 
     def command(**given: Any) -> None:
-        taken = {option.name: given.pop(option.name) for option in options}
-        run(**given, **{name: made(taken)})
+        call({p.name: given[p.name] for p in own}, *({p.name: given[p.name] for p in part} for part in shared))
 
-    parameters = [p for p in own.values() if p.name != name] + options
+    every = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *chain.from_iterable(shared))]
     command.__name__, command.__doc__ = run.__name__, run.__doc__
-    command.__annotations__ = {p.name: p.annotation for p in parameters}
-    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
-    command.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]  # where inspect and typer look
+    command.__annotations__ = {p.name: p.annotation for p in every}
+    command.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]  # where inspect and typer look
     return command
+
+
+def _parameters(function: Callable[..., None]) -> list[inspect.Parameter]:
+    return list(inspect.signature(function, eval_str=True).parameters.values())
 
 
 def connect(target: str, tenant: str, access: Access, **options: Any) -> Client:

@@ -91,3 +91,8 @@ class Settings(BaseSettings):
     )
     log_format: Literal["json", "console"] = Field("json", description="Log lines for machines or for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")
+
+    @property
+    def store_at(self) -> str:
+        """The URL of the control plane's store."""
+        return self.store_url or f"sqlite:///{self.data_dir / 'control.db'}"
