@@ -46,7 +46,6 @@ def _jwt(settings: Settings) -> list[str]:
     if scheme not in ("", "https"):
         problems.append(f"jwt_jwks is an address of scheme {scheme!r}, expected https:// or a file")
     if settings.jwt_tenant_claim == settings.jwt_role_claim:
-        problems.append(
-            f"jwt_tenant_claim and jwt_role_claim are both {settings.jwt_role_claim!r}, expected two claims"
-        )
+        both = f"jwt_tenant_claim and jwt_role_claim are both {settings.jwt_role_claim!r}"
+        problems.append(f"{both}, expected the names of two claims")
     return problems
