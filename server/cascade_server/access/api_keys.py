@@ -27,10 +27,6 @@ class ApiKeys:
         self._now = now
         self._named: tuple[Mapping[str, KeyDigest], Mapping[str, Sequence[Key]]] = ({}, {})
 
-    def __bool__(self) -> bool:
-        """Whether there is any key at all."""
-        return bool(self._keys())
-
     def by_secret(self, secret: str) -> Principal:
         """Whose `secret` is. Raises UnauthenticatedError; only who has the whole secret learns that it has expired."""
         key_id = key_id_of(secret)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from cascade_server.access.principal import Principal
 from cascade_server.access.refusals import Refusal
 from cascade_server.access.roles import Metadata
 from cascade_server.access.tokens import Tokens
-from cascade_server.control.state import KeyDigest, Role
+from cascade_server.control.state import Role, State
 from cascade_server.errors import UnauthenticatedError
 from cascade_server.settings import Settings
 
@@ -29,23 +29,20 @@ ANONYMOUS = Principal("anonymous", None, Role.ADMIN)
 class Authenticator:
     """Who a caller is depends on its credentials and on nothing else that it sends.
 
-    Open to callers on the same machine until it has met the first key; from then on closed to all without credentials,
-    as long as it lives, also when every key is revoked. Closed from the beginning when tokens, client certificates or
-    `require_credentials` are set.
+    Open to callers on the same machine until the first key is made; from then on closed to all without credentials,
+    also when every key has ended. Closed from the beginning when tokens, client certificates or `require_credentials`
+    are set.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        keys: Callable[[], Mapping[str, KeyDigest]],
-        *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        self, settings: Settings, state: Callable[[], State], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        """`settings` must have passed `configured.check_access`; `keys` gives those that are in force, by key_id."""
-        self._keys = ApiKeys(keys, now)
+        """`settings` must have passed `configured.check_access`; `state` gives what the store says now."""
+        self._state = state
+        self._keys = ApiKeys(lambda: state().keys, now)
         self._tokens = _tokens(settings)
         self._certificates = settings.tls_client_ca is not None
-        self._closed = settings.require_credentials or self._tokens is not None or self._certificates
+        self._always_closed = settings.require_credentials or self._tokens is not None or self._certificates
 
     async def start(self) -> None:
         """Read the keys that tokens are checked against. Raises ConfigError."""
@@ -59,7 +56,6 @@ class Authenticator:
 
     async def authenticate(self, context: Context) -> Principal:
         """Who calls. Raises UnauthenticatedError."""
-        self._closed = self._closed or bool(self._keys)
         bearer = bearer_of(context.invocation_metadata() or ())
         certificate = certificate_of(context.auth_context()) if self._certificates else None
         by_certificate = None if certificate is None else self._keys.by_certificate(certificate)
@@ -96,11 +92,15 @@ class Authenticator:
         return await self._tokens.principal(bearer)
 
     @property
+    def _closed(self) -> bool:
+        return self._always_closed or self._state().keyed
+
+    @property
     def _accepted(self) -> str:
         if not self._closed:
             return (
                 "this server has no keys yet and answers its own machine only; make an operator's key there with "
-                "`cascade admin create-key --role admin`, and send it as `authorization: Bearer KEY`"
+                "`cascade admin key create --role admin`, and send it as `authorization: Bearer KEY`"
             )
         ways = ["send `authorization: Bearer KEY` with an API key"]
         if self._tokens is not None:

@@ -86,6 +86,11 @@ def usable(connection: Connection, now: datetime) -> dict[str, KeyDigest]:
     return {found.key.key_id: found for found in digests if found.key.usable(now)}
 
 
+def ever_made(connection: Connection) -> bool:
+    """Whether there is a key, one that has ended among them."""
+    return connection.execute(select(_TABLE.c.key_id).limit(1)).first() is not None
+
+
 def _check_certificate(change: Change, name: str) -> None:
     check_label("certificate_name", name)
     if not name:

@@ -37,7 +37,8 @@ def read_state(
             unreadable[place] = str(error)
             log.error("version_unreadable", tenant=tenant, cascade=cascade, version=number, problem=str(error))
     everyone = {tenant.name: tenant for tenant in tenants.everyone(connection)}
-    return State(revision, everyone, configs, keys.usable(connection, now), unreadable), texts
+    found = keys.usable(connection, now)
+    return State(revision, everyone, configs, found, unreadable, keys.ever_made(connection)), texts
 
 
 _VERSION, _ROLLOUT = schema.versions.c, schema.rollouts.c

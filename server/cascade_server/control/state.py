@@ -110,7 +110,7 @@ class State:
 
     `configs` has every version that a rollout runs now, by tenant, cascade and number; `keys` all that are neither
     revoked nor expired when it was read, by key_id. `unreadable` says why versions that should run are not in
-    `configs`: their texts mean nothing to this release.
+    `configs`: their texts mean nothing to this release. `keyed` says whether a key was ever made, also one that ended.
     """
 
     revision: int = 0
@@ -118,6 +118,7 @@ class State:
     configs: Mapping[tuple[str, str, int], CascadeConfig] = field(default_factory=dict)
     keys: Mapping[str, KeyDigest] = field(default_factory=dict)
     unreadable: Mapping[tuple[str, str, int], str] = field(default_factory=dict)
+    keyed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from cascade_server.access.refusals import Refusal
 from cascade_server.control.secrets import new_secret
-from cascade_server.control.state import Key, KeyDigest, Role
+from cascade_server.control.state import Key, KeyDigest, Role, State
 from cascade_server.errors import PermissionDeniedError, UnauthenticatedError
 
 NOW = datetime.now(UTC)
@@ -171,6 +171,7 @@ class Ring:
 
     def __init__(self) -> None:
         self.keys: dict[str, KeyDigest] = {}
+        self._keyed = False
 
     def add(
         self,
@@ -187,10 +188,12 @@ class Ring:
         self.keys[key_id] = KeyDigest(key, None if certificate_name else digest)
         # The store gives a new mapping with each change.
         self.keys = dict(self.keys)
+        self._keyed = True
         return secret
 
-    def __call__(self) -> Mapping[str, KeyDigest]:
-        return self.keys
+    def state(self) -> State:
+        """What the store says."""
+        return State(keys=self.keys, keyed=self._keyed)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from cascade_server.errors import UnauthenticatedError
 
 @pytest.fixture
 def keys(ring: Any, now: Any) -> ApiKeys:
-    return ApiKeys(ring, lambda: now[-1])
+    return ApiKeys(lambda: ring.keys, lambda: now[-1])
 
 
 def named(now: Any, *names: str, common: str | None = None, ends: timedelta = timedelta(days=1)) -> Certificate:

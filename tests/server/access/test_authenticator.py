@@ -23,7 +23,7 @@ ANONYMOUS = Principal("anonymous", None, Role.ADMIN)
 @pytest.fixture
 def made(ring: Any, now: Any) -> Any:
     """Makes an authenticator with these settings."""
-    return lambda **chosen: Authenticator(Settings(**chosen), ring, now=lambda: now[-1])
+    return lambda **chosen: Authenticator(Settings(**chosen), ring.state, now=lambda: now[-1])
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ async def test_before_the_first_key_callers_from_elsewhere_learn_how_to_make_one
 ) -> None:
     with refusing(Refusal.NO_CREDENTIALS) as refusal:
         await made().authenticate(call(origin="ipv4:10.0.0.7:5"))
-    assert "cascade admin create-key" in refusal.message
+    assert "cascade admin key create" in refusal.message
 
 
 @pytest.mark.parametrize(
