@@ -69,7 +69,7 @@ class Server:
         self._ranking = Admission(settings.max_concurrent_requests)
         self._upserts = Admission(settings.max_concurrent_upserts)
         self._state = State()
-        self._authenticator = Authenticator(settings, lambda: self._state.keys)
+        self._authenticator = Authenticator(settings, lambda: self._state)
         self._requests = RequestInterceptor(AccessCheck(self._authenticator), self._tenants, self._metrics)
         self._grpc: grpc.aio.Server | None = None
         self._endpoint: MetricsEndpoint | None = None
