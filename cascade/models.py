@@ -12,6 +12,7 @@ import structlog
 from cascade.config import EndpointConfig
 from cascade.engine import Cascade
 from cascade.inference.encoder import Encoder
+from cascade.inference.load import QueueLoad
 from cascade.inference.model import BatchObserver, ModelStatus, ServedModel
 from cascade.inference.multi_vector import MultiVectorModel
 from cascade.lending import Lending
@@ -50,6 +51,11 @@ class Models:
         assert isinstance(found, kind)
         return found
 
+    def load(self, kind: str, reference: str) -> QueueLoad | None:
+        """What waits for the model of that kind and reference now; None while nobody has asked for it."""
+        found = self._models.get((kind, reference))
+        return None if found is None else found.queue.load
+
     def encoder(self, reference: str) -> Encoder:
         """The bi-encoder of that reference."""
         return self.get(Encoder, reference)
@@ -80,10 +86,10 @@ class Models:
         with self._lock:
             yield Loan(self, self._lending)
 
-    def ready(self, cascade: Cascade) -> bool:
-        """Whether all models of a cascade that was built with these are loaded."""
+    def held_by(self, cascade: Cascade) -> Sequence[ServedModel | Endpoint]:
+        """All models of a cascade that was built with these."""
         with self._lock:
-            return all(model.status.ready for model in self._lending.taken(cascade))
+            return self._lending.taken(cascade)
 
     async def release(self, unused_for: float, keep: Set[str] = frozenset()) -> None:
         """End every model that no cascade has held and nobody asked for in the last `unused_for` seconds.

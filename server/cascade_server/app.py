@@ -20,7 +20,6 @@ from cascade_server.access.authenticator import Authenticator
 from cascade_server.access.check import AccessCheck
 from cascade_server.access.configured import check_access
 from cascade_server.access.tls import listen
-from cascade_server.admission import Admission
 from cascade_server.cascade_files import read_cascades
 from cascade_server.control.state import State
 from cascade_server.convert.responses import stage_models
@@ -28,6 +27,8 @@ from cascade_server.health import INDEX, RANKING, SERVER, Health
 from cascade_server.indexes import Indexes
 from cascade_server.interceptors.requests import RequestInterceptor
 from cascade_server.metrics import Metrics, MetricsEndpoint
+from cascade_server.overload.build import build_gate
+from cascade_server.overload.permits import Permits
 from cascade_server.servicers.index import IndexServicer
 from cascade_server.servicers.info import InfoServicer
 from cascade_server.servicers.ranking import RankingServicer
@@ -66,8 +67,11 @@ class Server:
             writers=settings.max_concurrent_upserts + 2,
         )
         self._health = Health(self.models, self._named_models)
-        self._ranking = Admission(settings.max_concurrent_requests)
-        self._upserts = Admission(settings.max_concurrent_upserts)
+        self._ranking, self._upserts = (
+            Permits(limit, others=lambda: len(self._tenants.names) > 1)
+            for limit in (settings.max_concurrent_requests, settings.max_concurrent_upserts)
+        )
+        self._gate = build_gate(settings, self._ranking, self.models, self._metrics)
         self._state = State()
         self._authenticator = Authenticator(settings, lambda: self._state)
         self._requests = RequestInterceptor(AccessCheck(self._authenticator), self._tenants, self._metrics)
@@ -132,6 +136,7 @@ class Server:
             await self._grpc.stop(min(grace or 0.0, _LAST_WORDS_SECONDS))
         await self._authenticator.aclose()
         await self._indexes.aclose()
+        await self._gate.aclose()
         await self._tenants.aclose()
         await self.models.aclose()
         if self._endpoint is not None:
@@ -150,7 +155,7 @@ class Server:
             ),
         )
         ranking_pb2_grpc.add_RankingServiceServicer_to_server(
-            RankingServicer(self._tenants, self._indexes, self.models, self._ranking, self._metrics, self.settings),
+            RankingServicer(self._tenants, self._indexes, self.models, self._gate, self._metrics, self.settings),
             server,
         )
         index_pb2_grpc.add_IndexServiceServicer_to_server(

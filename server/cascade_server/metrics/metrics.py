@@ -14,6 +14,7 @@ from cascade_server.metrics.buckets import ITEMS, SECONDS, TOKENS
 from cascade_server.metrics.endpoint import MetricsEndpoint
 from cascade_server.metrics.indexes import IndexSizes
 from cascade_server.metrics.names import Names
+from cascade_server.metrics.overload import OverloadMetrics
 from cascade_server.metrics.registry import Registry
 from cascade_server.metrics.rollouts import RolloutMetrics
 from cascade_server.metrics.stages import StageMetrics
@@ -36,6 +37,7 @@ class Metrics:
         r.register(self.indexes)
         self.tenants = TenantMetrics(r)
         self.rollouts = RolloutMetrics(r)
+        self.overload = OverloadMetrics(r)
         self._stages = StageMetrics(r)
         self._requests = r.counter("cascade_requests", "Rank requests by status code.", (*_CASCADE, "code"))
         self._request_seconds = r.histogram(

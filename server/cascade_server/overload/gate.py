@@ -6,7 +6,6 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 from cascade.budget import Account, Budget
 from cascade.engine import Cascade
@@ -38,14 +37,6 @@ _MEASURED = (StageStatus.COMPLETED, StageStatus.REDUCED, StageStatus.TIMED_OUT)
 _UNNOTICED_SECONDS = 0.05
 
 
-class Observer(Protocol):
-    """Told what the gate does."""
-
-    def refused(self, tenant: str, reason: str) -> None:
-        """A request of `tenant` was refused."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A request that has come in; it may not work before its plan is made."""
@@ -65,37 +56,35 @@ class Gate:
         permits: Permits,
         rates: Rates,
         loads: Callable[[Model], QueueLoad | None],
-        observer: Observer,
+        refused: Callable[[str, str], None] = lambda _tenant, _reason: None,
+        limited: Callable[[str, float], None] = lambda _model, _tokens: None,
         *,
         max_wait: float,
         adaptive: bool = True,
     ) -> None:
-        """`loads` gives what waits for a model now, and `max_wait` is the longest expected wait, in seconds."""
+        """`loads` gives what waits for a model now, and `max_wait` is the longest expected wait, in seconds.
+
+        `refused` hears the tenant and the reason of every refusal, `limited` the limit of a model when it changes.
+        """
         self._permits = permits
         self._rates = rates
         self._loads = loads
-        self._observer = observer
+        self._refused = refused
+        self._limited = limited
         self._max_wait = max_wait
         self._adaptive = adaptive
         self._estimates = Estimates()
         self._ledger = Ledger()
         self._limits: dict[Model, GradientLimit] = {}
-        self._open = False
-
-    def open(self) -> None:
-        """Admit requests from now on."""
-        self._open = True
 
     @contextmanager
     def enter(self, account: Account, quota: Quota) -> Iterator[Entry]:
         """Room for one request of the tenant that `account` is named after, for the length of the block.
 
-        Raises UnavailableError before `open()`, OverloadedError, and QuotaExceededError, without waiting.
+        Raises UnavailableError, OverloadedError, and QuotaExceededError, without waiting.
         """
         with ExitStack() as stack:
             with self._counting(account.name):
-                if not self._open:
-                    raise UnavailableError("starting")
                 permit = stack.enter_context(self._permits.take(account, quota.max_concurrent_requests))
             yield Entry(permit, quota)
 
@@ -174,7 +163,7 @@ class Gate:
         times = Times(budget.remaining, min(limits), self._max_wait)
         found = fit(places, times, cheaper=cascade.config.on_overload == "cheaper")
         if isinstance(found, Late):
-            self._observer.refused(account.name, found.reason.value)
+            self._refused(account.name, found.reason.value)
             model = next(place.work.model for place in places if place.work.stage == found.stage)
             what = f"model {model[1]!r} of stage {found.stage!r}" if model else f"stage {found.stage!r}"
             raise OverloadedError(what, max(SHORTEST_RETRY, found.seconds))
@@ -189,15 +178,16 @@ class Gate:
                 tokens = stage.tokens or place.work.tokens
                 limit = self._limits.setdefault(place.work.model, GradientLimit())
                 limit.observe(tokens, tokens * place.rate, stage.run_time, place.ahead)
+                self._limited(place.work.model[1], limit.tokens)
 
     @contextmanager
     def _counting(self, tenant: str) -> Iterator[None]:
         try:
             yield
         except QuotaExceededError as error:
-            self._observer.refused(tenant, _REASONS[error.quota].value)
+            self._refused(tenant, _REASONS[error.quota].value)
             raise
         except (OverloadedError, UnavailableError) as error:
             reason = Reason.STARTING if isinstance(error, UnavailableError) else Reason.CONCURRENCY
-            self._observer.refused(tenant, reason.value)
+            self._refused(tenant, reason.value)
             raise

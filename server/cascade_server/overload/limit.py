@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 _TOLERANCE = 2.0
-_QUEUE = 4.0
+_QUEUE = 3.0
 _LEAST = 2.0
 _MOST = 1000.0
 _START = 20.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cascade.budget import Account, Clock
 from cascade.errors import OverloadedError
-from cascade_server.errors import QuotaExceededError
+from cascade_server.errors import QuotaExceededError, UnavailableError
 
 SHORTEST_RETRY = 0.05
 _SMOOTHING = 0.1
@@ -34,7 +34,7 @@ class Permit:
 
 
 class Permits:
-    """At most `limit` permits are out at a time; nobody waits for one.
+    """At most `limit` permits are out at a time, and none before `open()`; nobody waits for one.
 
     Half of them go to whoever asks. Of the others a tenant takes one only while it holds less than its share by weight
     among the tenants seen in the last ten seconds, so that one that floods gives way as its requests end. Where there
@@ -52,13 +52,20 @@ class Permits:
         self._holders: OrderedDict[str, _Holder] = OrderedDict()  # the one seen last stands last
         self._weights = 0.0
         self._typical_seconds = SHORTEST_RETRY
+        self._open = False
+
+    def open(self) -> None:
+        """Give permits from now on."""
+        self._open = True
 
     @contextmanager
     def take(self, account: Account, most: int | None = None) -> Iterator[Permit]:
         """A permit for the length of the block, one of at most `most` that the tenant holds.
 
-        Raises OverloadedError or QuotaExceededError, without waiting.
+        Raises UnavailableError, OverloadedError or QuotaExceededError, without waiting.
         """
+        if not self._open:
+            raise UnavailableError("starting")
         holder = self._seen(account)
         if most is not None and holder.taken >= most:
             wait = max(SHORTEST_RETRY, self._typical_seconds / most)

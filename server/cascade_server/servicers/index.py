@@ -10,11 +10,11 @@ import grpc
 from cascade.config import DenseConfig, LateInteractionConfig
 from cascade.errors import ModelLoadError
 from cascade_api.v1 import index_pb2, index_pb2_grpc
-from cascade_server.admission import Admission
 from cascade_server.convert.descriptions import index_message
 from cascade_server.convert.requests import deletion, index_name, upsert
 from cascade_server.indexes import Indexes
 from cascade_server.interceptors.record import current
+from cascade_server.overload.permits import Permits
 from cascade_server.settings import Settings
 from cascade_server.tenants import Tenant, Tenants
 
@@ -24,7 +24,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     """Thin: requests are checked in `convert`, and documents are kept by `cascade.index`."""
 
-    def __init__(self, tenants: Tenants, indexes: Indexes, upserts: Admission, settings: Settings) -> None:
+    def __init__(self, tenants: Tenants, indexes: Indexes, upserts: Permits, settings: Settings) -> None:
         self._tenants = tenants
         self._indexes = indexes
         self._upserts = upserts
@@ -45,7 +45,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     ) -> index_pb2.UpsertDocumentsResponse:
         """See the proto."""
         tenant = self._tenants.get(current().acting_tenant)
-        with self._upserts.admit():
+        with self._upserts.take(tenant.account):
             asked = await upsert(requests, self._settings)
             _noted(asked.index)
             current().fields["documents"] = len(asked.documents)

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
 
-from cascade.answer import Answer
+from cascade.answer import Answer, Update
 from cascade.budget import Budget
 from cascade.build import Models, bind_documents, bind_index
 from cascade.engine import Cascade
 from cascade.errors import InvalidInputError, Violation
 from cascade.stages import Corpus
 from cascade_api.v1 import ranking_pb2, ranking_pb2_grpc
-from cascade_server.admission import Admission, Permit
 from cascade_server.convert.requests import RankQuery, rank_query
 from cascade_server.convert.responses import rank_response
 from cascade_server.indexes import Indexes
 from cascade_server.interceptors.record import current
 from cascade_server.metrics import Metrics
+from cascade_server.overload.gate import Entry, Gate
 from cascade_server.settings import Settings
 from cascade_server.status import shorten
-from cascade_server.tenants import Tenants
+from cascade_server.tenants import Tenant, Tenants
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -38,7 +38,7 @@ _RESERVE_SHARE = 0.05
 class _Job:
     """One admitted request, ready to run."""
 
-    permit: Permit
+    entry: Entry
     asked: RankQuery
     cascade: Cascade
     corpus: Corpus
@@ -64,59 +64,65 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         tenants: Tenants,
         indexes: Indexes,
         models: Models,
-        admission: Admission,
+        gate: Gate,
         metrics: Metrics,
         settings: Settings,
     ) -> None:
         self._tenants = tenants
         self._indexes = indexes
         self._models = models
-        self._admission = admission
+        self._gate = gate
         self._metrics = metrics
         self._settings = settings
 
     async def Rank(self, request: ranking_pb2.RankRequest, context: Context) -> ranking_pb2.RankResponse:
         """See the proto."""
-        budget = caller_budget(context)
-        with self._admission.admit() as permit:
-            job = await self._job(permit, request, context, budget)
-            answer = await job.cascade.rank(
-                job.asked.query,
-                job.corpus,
-                top_k=job.asked.top_k,
-                budget=job.budget,
-                tier_seconds=job.tier_seconds,
-                min_probability=job.asked.min_probability,
-                with_documents=job.asked.include_text,
-            )
-            return self._answered(job, answer)
+        async with aclosing(self._updates(request, context, only_last=True)) as updates:
+            async for job, update in updates:
+                if update.final:
+                    return self._answered(job, update.answer)
+        raise AssertionError("a cascade's last update is final")
 
     async def RankStream(
         self, request: ranking_pb2.RankStreamRequest, context: Context
     ) -> AsyncIterator[ranking_pb2.RankStreamResponse]:
         """See the proto."""
-        budget = caller_budget(context)
-        with self._admission.admit() as permit:
-            job = await self._job(permit, request.request, context, budget)
-            updates = job.cascade.stream(
-                job.asked.query,
-                job.corpus,
-                top_k=job.asked.top_k,
-                budget=job.budget,
-                tier_seconds=job.tier_seconds,
-                min_probability=job.asked.min_probability,
-                with_documents=job.asked.include_text,
-            )
-            async with aclosing(updates):
-                async for update in updates:
-                    response = self._answered(job, update.answer) if update.final else self._fitting(job, update.answer)
-                    yield ranking_pb2.RankStreamResponse(stage=update.stage, final=update.final, response=response)
+        async with aclosing(self._updates(request.request, context)) as updates:
+            async for job, update in updates:
+                response = self._answered(job, update.answer) if update.final else self._fitting(job, update.answer)
+                yield ranking_pb2.RankStreamResponse(stage=update.stage, final=update.final, response=response)
 
-    async def _job(self, permit: Permit, request: ranking_pb2.RankRequest, context: Context, budget: Budget) -> _Job:
+    async def _updates(
+        self, request: ranking_pb2.RankRequest, context: Context, *, only_last: bool = False
+    ) -> AsyncGenerator[tuple[_Job, Update], None]:
+        """Admit the request and run it."""
+        tenant = self._tenants.get(current().acting_tenant)
+        budget = replace(caller_budget(context), account=tenant.account)
+        with self._gate.enter(tenant.account, tenant.quota) as entry:
+            self._gate.check_documents(entry, len(request.documents))
+            job = await self._job(entry, tenant, request, budget)
+            plan = self._gate.plan(entry, job.cascade, job.asked, job.corpus, budget, job.tier_seconds)
+            async with plan as admitted:
+                updates = job.cascade.stream(
+                    job.asked.query,
+                    job.corpus,
+                    top_k=job.asked.top_k,
+                    budget=job.budget,
+                    tier_seconds=job.tier_seconds,
+                    min_probability=job.asked.min_probability,
+                    with_documents=job.asked.include_text,
+                    depths=admitted.depths,
+                    only_last=only_last,
+                )
+                async with aclosing(updates):
+                    async for update in updates:
+                        admitted.ended(update.answer.trace)
+                        yield job, update
+
+    async def _job(self, entry: Entry, tenant: Tenant, request: ranking_pb2.RankRequest, budget: Budget) -> _Job:
         """Check the request, and find what it names. Raises whatever is wrong with it."""
         arrived = time.monotonic()
         record = current()
-        tenant = self._tenants.get(record.acting_tenant)
         if request.cascade in tenant.cascades:
             record.cascade = request.cascade
         record.fields.update(cascade=shorten(request.cascade, 63), top_k=request.top_k)
@@ -129,7 +135,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         else:
             record.fields["documents"] = len(asked.documents)
             corpus = bind_documents(cascade.config, asked.documents, self._models)
-        return _Job(permit, asked, cascade, corpus, budget, arrived)
+        return _Job(entry, asked, cascade, corpus, budget, arrived)
 
     def _answered(self, job: _Job, answer: Answer) -> ranking_pb2.RankResponse:
         """The response, accounted for."""

@@ -1,0 +1,25 @@
+"""How much each model may have before it, and where quotas are counted."""
+
+from __future__ import annotations
+
+from cascade_server.metrics.registry import Registry
+
+
+class OverloadMetrics:
+    """By model; what was never measured has no series."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._limit = registry.gauge(
+            "cascade_limit_tokens", "Tokens ahead of a request above which it is refused.", ("model",)
+        )
+        self._shared = registry.gauge(
+            "cascade_quotas_shared", "1 while quotas are counted in Redis, 0 while in this process alone."
+        )
+
+    def limited(self, model: str, tokens: float) -> None:
+        """The adaptive limit of a model, as it is now."""
+        self._limit.labels(model).set(tokens)
+
+    def quotas_shared(self, shared: bool) -> None:
+        """Whether servers share the counts of their quotas now."""
+        self._shared.set(shared)
