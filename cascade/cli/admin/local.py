@@ -9,8 +9,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from cascade_server.rollout.sources import check_sources
-
 from cascade.build import Models, build_cascade
 from cascade.config import CascadeConfig
 from cascade_client.calls import Call
@@ -20,6 +18,7 @@ from cascade_server.control.plane import ControlPlane
 from cascade_server.control.state import Role
 from cascade_server.control.store import Store
 from cascade_server.interceptors.record import begin
+from cascade_server.rollout.sources import check_sources
 from cascade_server.servicers.admin import AdminServicer
 from cascade_server.settings import Settings
 
@@ -59,7 +58,8 @@ class LocalPlane:
             await models.aclose()
 
     def __enter__(self) -> Self:
-        self._settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if self._settings.store_url is None:
+            self._settings.data_dir.mkdir(parents=True, exist_ok=True)
         self._store.migrate()
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -81,13 +81,11 @@ def print_keys(keys: Iterable[Key]) -> None:
 
 
 def print_audit(entries: Iterable[AuditEntry]) -> None:
-    """One line for each change, with what it changed."""
-    found = output.table("number", "at (UTC)", "actor", "action", "tenant", "subject", "changed", numbers=(0,))
+    """One line for each change: its number, when, who, what to whom, and what it changed."""
     for entry in entries:
-        changed = _changed(entry.before, entry.after)
-        number, at = str(entry.number), _time(entry.at)
-        found.add_row(number, at, entry.actor, entry.action, entry.tenant, entry.subject, changed)
-    output.print_table(found)
+        what = " ".join(part for part in dict.fromkeys((entry.action, entry.tenant, entry.subject)) if part)
+        changed = ", ".join(_changes(entry))
+        typer.echo(f"{entry.number}  {_time(entry.at)}  {entry.actor}  {what}{': ' if changed else ''}{changed}")
 
 
 def print_usage(usage: Iterable[Usage]) -> None:
@@ -124,16 +122,23 @@ def _part(rollout: Rollout, version: int) -> str:
     return said.get(version, "")
 
 
-def _changed(before: str, after: str) -> str:
-    """What differs between two JSON objects, `name: old -> new`."""
-    old, new = (json.loads(text) if text else {} for text in (before, after))
-    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
-        return f"{before} -> {after}"
-    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    if not before or not after:
-        given: Mapping[str, Any] = new or old
-        return ", ".join(f"{name} {_said(given[name])}" for name in names)
-    return ", ".join(f"{name} {_said(old.get(name))} -> {_said(new.get(name))}" for name in names)
+def _changes(entry: AuditEntry) -> list[str]:
+    """What differs between before and after, `name old -> new`; of what is new or gone, what it says."""
+    old, new = (dict(_flat("", json.loads(text))) if text else {} for text in (entry.before, entry.after))
+    if entry.before and entry.after:
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        return [f"{name} {_said(old.get(name))} -> {_said(new.get(name))}" for name in names]
+    # What nobody chose, or the line says already, is left out.
+    told = (None, "", 0, entry.tenant, entry.subject)
+    return [f"{n} {_said(v)}" for n, v in {**old, **new}.items() if v not in told and n != "created_at"]
+
+
+def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(f"{path}.{key}" if path else key, inner)
+    else:
+        yield path, value
 
 
 def _said(value: Any) -> str:
