@@ -88,7 +88,7 @@ def failures() -> Iterator[None]:
 def _checked(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # the latter for a port that is no number
         # The URL may hold a password, so it is not shown.
         raise ConfigError(SETTING, ["is no database URL; expected one like postgresql://user@host/name"]) from error
     if parsed.drivername in ("postgresql", "postgres"):

@@ -64,13 +64,14 @@ class Watcher:
         await asyncio.shield(self._catch_up())
 
     async def aclose(self) -> None:
-        """Ask no more."""
+        """Ask no more, so that the store can be closed."""
         tasks = {task for task in (self._watching, self._following) if task is not None}
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        self._thread.shutdown(wait=False)
+        # A question to the store that is under way holds one of its connections.
+        await asyncio.to_thread(self._thread.shutdown)
 
     async def _watch(self) -> None:
         while True:

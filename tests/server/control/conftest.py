@@ -97,6 +97,15 @@ def postgresql() -> Iterator[URL]:
         shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def shared_database(postgresql: URL) -> Iterator[tuple[URL, str]]:
+    """A database for all tests, and the server that it is on; a schema is made faster than a database."""
+    name = f"cascade_test_{uuid4().hex}"
+    _tell(postgresql, f"CREATE DATABASE {name}")
+    yield postgresql, name
+    _tell(postgresql, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture(params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """An empty database of each kind."""
@@ -105,12 +114,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         folder.mkdir()
         yield Place("sqlite", f"sqlite:///{folder / 'control.db'}", partial(_moved_away, folder))
         return
-    server: URL = request.getfixturevalue("postgresql")
-    name = f"test_{uuid4().hex}"
-    _tell(server, f"CREATE DATABASE {name}")
-    url = server.set(drivername="postgresql", database=name)
+    server, name = request.getfixturevalue("shared_database")
+    schema = f"test_{uuid4().hex}"
+    _tell(server.set(database=name), f"CREATE SCHEMA {schema}")
+    url = server.set(drivername="postgresql", database=name).update_query_dict({"options": f"-csearch_path={schema}"})
     yield Place("postgresql", url.render_as_string(hide_password=False), partial(_shut_out, server, name))
-    _tell(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

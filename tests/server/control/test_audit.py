@@ -75,12 +75,12 @@ def test_a_tenant_sees_its_own_entries_alone(store: Store) -> None:
     assert [entry.tenant for entry in store.audit(None)] == ["", "shop", "default"]
 
 
-@pytest.mark.parametrize("actor", ["a\0b", "\ud800", "é" * 1000, "a\nb", "'); DROP TABLE audit; --"])
-def test_whoever_a_token_says_it_is_the_change_is_entered(store: Store, actor: str) -> None:
-    store.create_tenant(actor, "shop", Quota())
-    entered = store.audit("shop")[0].actor
-    assert len(entered) == min(len(actor), 200)
-    assert "\0" not in entered
+def test_whoever_a_token_says_it_is_the_change_is_entered(store: Store) -> None:
+    for number, actor in enumerate(("a\0b", "\ud800", "é" * 1000, "a\nb", "'); DROP TABLE audit; --")):
+        store.create_tenant(actor, f"t{number}", Quota())
+        entered = store.audit(None)[0].actor
+        assert len(entered) == min(len(actor), 200)
+        assert "\0" not in entered
 
 
 def test_usage_adds_up(store: Store) -> None:
@@ -107,12 +107,12 @@ def test_usage_is_read_by_tenant_and_between_two_days(store: Store) -> None:
     assert [row.day for row in store.usage("one", days[1], days[1])] == [days[1]]
 
 
-@pytest.mark.parametrize("day", ["2026-1-1", "20260101", "yesterday", "2026-02-30", "2026-01-01\0", "' OR 1=1"])
-def test_a_day_is_a_date(store: Store, day: str) -> None:
-    with pytest.raises(InvalidInputError, match="since"):
-        store.usage(None, since=day)
-    with pytest.raises(InvalidInputError, match="until"):
-        store.usage(None, until=day)
+def test_a_day_is_a_date(store: Store) -> None:
+    for day in ("2026-1-1", "20260101", "yesterday", "2026-02-30", "2026-01-01\0", "' OR 1=1"):
+        with pytest.raises(InvalidInputError, match="since"):
+            store.usage(None, since=day)
+        with pytest.raises(InvalidInputError, match="until"):
+            store.usage(None, until=day)
 
 
 def test_nobodys_name_is_looked_for_by_a_path(store: Store) -> None:

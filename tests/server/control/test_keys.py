@@ -96,11 +96,11 @@ def test_a_tenant_cannot_revoke_anothers_key_or_learn_of_it(store: Store) -> Non
     assert len(store.state().keys) == 2
 
 
-@pytest.mark.parametrize("key_id", ["", "0" * 12, "a\0b", "' OR 1=1", "x" * 1000])
-def test_an_unknown_key_is_not_found(store: Store, key_id: str) -> None:
+def test_an_unknown_key_is_not_found(store: Store) -> None:
     store.create_key("ann", None, Role.ADMIN)
-    with pytest.raises(NotFoundError):
-        store.revoke_key("ann", key_id, None)
+    for key_id in ("", "0" * 12, "a\0b", "' OR 1=1", "x" * 1000):
+        with pytest.raises(NotFoundError):
+            store.revoke_key("ann", key_id, None)
 
 
 def test_keys_are_listed_by_tenant_the_newest_first(store: Store, clock: Any) -> None:
@@ -118,12 +118,12 @@ def test_a_key_that_would_never_open_anything_is_not_made(store: Store, clock: A
             store.create_key("ann", "default", Role.READER, expires_at=ends)
 
 
-@pytest.mark.parametrize("label", ["a\nb", "a\0b", "\ud800", "a" * 201])
-def test_a_label_fits_on_a_line(store: Store, label: str) -> None:
-    with pytest.raises(InvalidInputError, match="label"):
-        store.create_key("ann", "default", Role.READER, label)
-    with pytest.raises(InvalidInputError, match="certificate_name"):
-        store.create_key("ann", "default", Role.READER, certificate_name=label)
+def test_a_label_fits_on_a_line(store: Store) -> None:
+    for label in ("a\nb", "a\0b", "\ud800", "a" * 201):
+        with pytest.raises(InvalidInputError, match="label"):
+            store.create_key("ann", "default", Role.READER, label)
+        with pytest.raises(InvalidInputError, match="certificate_name"):
+            store.create_key("ann", "default", Role.READER, certificate_name=label)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -58,38 +60,34 @@ def test_a_name_is_given_once(store: Store) -> None:
     assert store.state().tenants["shop"].quota == Quota()
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a/b", "..", ".", "A", "a b", "a\n", "a\0", "-a", "a" * 64, "é", "a%2f"])
-def test_a_name_is_never_a_path(store: Store, name: str) -> None:
-    for attempt in (
-        lambda: store.create_tenant("ann", name, Quota()),
-        lambda: store.set_quota("ann", name, Quota()),
-        lambda: store.put_version("ann", "default", name, WORDS),
-        lambda: store.put_version("ann", name, "words", WORDS),
-        lambda: store.delete_tenant("ann", name),
-        lambda: store.create_key("ann", name, Role.READER),
-    ):
-        with pytest.raises(InvalidInputError):
-            attempt()
+def test_a_name_is_never_a_path(store: Store) -> None:
+    attempts: list[Callable[[str], object]] = [
+        lambda name: store.create_tenant("ann", name, Quota()),
+        lambda name: store.set_quota("ann", name, Quota()),
+        lambda name: store.put_version("ann", "default", name, WORDS),
+        lambda name: store.put_version("ann", name, "words", WORDS),
+        lambda name: store.delete_tenant("ann", name),
+        lambda name: store.create_key("ann", name, Role.READER),
+    ]
+    for name in ("", "../x", "a/b", "..", ".", "A", "a b", "a\n", "a\0", "-a", "a" * 64, "é", "a%2f"):
+        for attempt in attempts:
+            with pytest.raises(InvalidInputError):
+                attempt(name)
     assert store.revision() == 1
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("tokens_per_second", 0.0),
-        ("tokens_per_second", float("nan")),
-        ("tokens_per_second", float("inf")),
-        ("burst_tokens", 0),
-        ("max_request_tokens", 2**64 - 1),
-        ("max_depth", -1),
-        ("weight", 0.0),
-        ("weight", float("nan")),
-        ("priority", Priority.SHADOW),
-    ],
-)
-def test_a_quota_that_sets_no_limit_that_can_be_kept_is_refused(store: Store, field: str, value: object) -> None:
-    with pytest.raises(InvalidInputError, match=f"quota.{field}"):
-        store.create_tenant("ann", "shop", replace(ALL, **{field: value}))
+def test_a_quota_that_sets_no_limit_that_can_be_kept_is_refused(store: Store) -> None:
+    wrong: list[dict[str, Any]] = [
+        *({"tokens_per_second": rate} for rate in (0.0, float("nan"), float("inf"))),
+        *({name: 0} for name in ("burst_tokens", "max_concurrent_requests", "max_documents")),
+        {"max_request_tokens": 2**64 - 1},
+        {"max_depth": -1},
+        *({"weight": weight} for weight in (0.0, float("nan"), 1e9)),
+        {"priority": Priority.SHADOW},
+    ]
+    for values in wrong:
+        with pytest.raises(InvalidInputError, match=f"quota.{next(iter(values))}"):
+            store.create_tenant("ann", "shop", replace(ALL, **values))
 
 
 def test_a_burst_needs_a_rate(store: Store) -> None:

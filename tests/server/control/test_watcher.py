@@ -120,9 +120,10 @@ async def test_an_outage_changes_nothing_and_what_happened_before_its_end_is_fol
 async def test_the_watch_goes_on_after_an_outage(store: Store, place: Any) -> None:
     follower = Follower()
     watcher = Watcher(store, 0.01, follower)
-    watcher.start(store.state())
+    before = store.state()
     store.close()
     with place.outage():
+        watcher.start(before)
         await watcher.poll()
     await asyncio.to_thread(store.create_tenant, "ann", "shop", Quota())
     assert "shop" in (await follower.states.get()).tenants

@@ -66,7 +66,8 @@ def _use_write_ahead_log(database: Database) -> None:
             try:
                 connection.cursor().execute("PRAGMA journal_mode = WAL")
                 return
-            except sqlite3.OperationalError as error:
-                if attempt == _TRIES:
+            except sqlite3.Error as error:
+                busy = isinstance(error, sqlite3.OperationalError)
+                if not busy or attempt == _TRIES:
                     raise StoreError(str(error)) from error
         time.sleep(_PAUSE_SECONDS)
