@@ -12,16 +12,17 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from cascade import presets
-from cascade.build import Models, build_cascade
-from cascade.config import CascadeConfig
 from cascade.errors import ConfigError, ModelLoadError
+from cascade.models import Models
 from cascade_api.v1 import index_pb2_grpc, ranking_pb2_grpc, server_pb2_grpc
 from cascade_server.access.authenticator import Authenticator
 from cascade_server.access.check import AccessCheck
 from cascade_server.access.configured import check_access
 from cascade_server.access.tls import listen
+from cascade_server.accounting import Accounting
 from cascade_server.cascade_files import read_cascades
 from cascade_server.control.state import State
+from cascade_server.control.store import Store
 from cascade_server.convert.responses import stage_models
 from cascade_server.health import INDEX, RANKING, SERVER, Health
 from cascade_server.indexes import Indexes
@@ -29,11 +30,14 @@ from cascade_server.interceptors.requests import RequestInterceptor
 from cascade_server.metrics import Metrics, MetricsEndpoint
 from cascade_server.overload.build import build_gate
 from cascade_server.overload.permits import Permits
+from cascade_server.rollout.report import Report
+from cascade_server.rollout.sources import check_sources
 from cascade_server.servicers.index import IndexServicer
 from cascade_server.servicers.info import InfoServicer
 from cascade_server.servicers.ranking import RankingServicer
 from cascade_server.settings import Settings
 from cascade_server.tenants import Configs, Tenants
+from cascade_server.usage import UsageCounter
 
 # Health watchers never end by themselves; this is how long the news that the server stops has to reach them.
 _LAST_WORDS_SECONDS = 0.5
@@ -56,7 +60,9 @@ class Server:
         self.models = Models(threads=settings.threads, on_batch=self._metrics.batch, device=settings.device)
         self._tenants = Tenants(
             cascades or partial(read_cascades, settings.cascades_dir, presets.load_all()),
-            partial(build_cascade, models=self.models),
+            self.models,
+            forbidden=partial(check_sources, settings=settings),
+            changed=Report(self._metrics).changed,
         )
         self._indexes = Indexes(
             settings.data_dir / "indexes",
@@ -72,6 +78,9 @@ class Server:
             for limit in (settings.max_concurrent_requests, settings.max_concurrent_upserts)
         )
         self._gate = build_gate(settings, self._ranking, self.models, self._metrics)
+        self._store = Store(settings.store_at)
+        self._usage = UsageCounter(self._store.add_usage)
+        self._accounting = Accounting(self._metrics, self._usage, settings.prices)
         self._state = State()
         self._authenticator = Authenticator(settings, lambda: self._state)
         self._requests = RequestInterceptor(AccessCheck(self._authenticator), self._tenants, self._metrics)
@@ -88,10 +97,11 @@ class Server:
         check_access(self.settings)
         await self._authenticator.start()
         self._tenants.read()
-        self._expect_cascades()
         if self.settings.metrics_port is not None:
             self._endpoint = self._metrics.serve(self.settings.host, self.settings.metrics_port)
             self.metrics_port = self._endpoint.port
+        await asyncio.to_thread(self._store.migrate)
+        self._usage.start()
         await self._health.refresh()
         self._grpc = self._listen()
         await self._grpc.start()
@@ -118,12 +128,19 @@ class Server:
             self._metrics.reloaded("refused")
             log.error("reload_refused", problem=str(error))
             return
-        self._expect_cascades()
         for tenant in self._tenants.names:
             await self._indexes.measure(tenant)
         await self._health.refresh()
         self._metrics.reloaded("done")
         log.info("reloaded", tenants=len(self._tenants.names), cascades=len(list(self._tenants)))
+
+    async def follow(self, state: State) -> None:
+        """Have what the store says in force: at once what is loaded, the rest as soon as its models are."""
+        before = set(self._tenants.names)
+        await self._tenants.apply(state)
+        for tenant in sorted(set(self._tenants.names) - before):
+            await self._indexes.measure(tenant)
+        await self._health.refresh()
 
     async def stop(self, grace: float | None = None) -> None:
         """Refuse new requests, give those in progress `grace` seconds, and release everything."""
@@ -134,6 +151,8 @@ class Server:
         if self._grpc is not None:
             await self._requests.drain(grace)
             await self._grpc.stop(min(grace or 0.0, _LAST_WORDS_SECONDS))
+        await self._usage.aclose()
+        await asyncio.to_thread(self._store.close)
         await self._authenticator.aclose()
         await self._indexes.aclose()
         await self._gate.aclose()
@@ -155,7 +174,7 @@ class Server:
             ),
         )
         ranking_pb2_grpc.add_RankingServiceServicer_to_server(
-            RankingServicer(self._tenants, self._indexes, self.models, self._gate, self._metrics, self.settings),
+            RankingServicer(self._tenants, self._indexes, self.models, self._gate, self._accounting, self.settings),
             server,
         )
         index_pb2_grpc.add_IndexServiceServicer_to_server(
@@ -174,11 +193,5 @@ class Server:
             raise ConfigError("port", [f"{address} cannot be listened on; is another server running there?"]) from error
         return server
 
-    def _expect_cascades(self) -> None:
-        configured: dict[str, dict[str, list[CascadeConfig]]] = {tenant: {} for tenant in self._tenants.names}
-        for tenant, cascade in self._tenants:
-            configured[tenant].setdefault(cascade.name, []).append(cascade.config)
-        self._metrics.configured(configured)
-
     def _named_models(self) -> Set[str]:
-        return {model for _, cascade in self._tenants for model in stage_models(cascade.config).values()}
+        return {model for cascade in self._tenants.vital for model in stage_models(cascade.config).values()}

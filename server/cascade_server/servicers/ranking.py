@@ -17,11 +17,11 @@ from cascade.engine import Cascade
 from cascade.errors import InvalidInputError, Violation
 from cascade.stages import Corpus
 from cascade_api.v1 import ranking_pb2, ranking_pb2_grpc
+from cascade_server.accounting import Accounting
 from cascade_server.convert.requests import RankQuery, rank_query
 from cascade_server.convert.responses import rank_response
 from cascade_server.indexes import Indexes
 from cascade_server.interceptors.record import current
-from cascade_server.metrics import Metrics
 from cascade_server.overload.gate import Entry, Gate
 from cascade_server.settings import Settings
 from cascade_server.status import shorten
@@ -65,14 +65,14 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         indexes: Indexes,
         models: Models,
         gate: Gate,
-        metrics: Metrics,
+        accounting: Accounting,
         settings: Settings,
     ) -> None:
         self._tenants = tenants
         self._indexes = indexes
         self._models = models
         self._gate = gate
-        self._metrics = metrics
+        self._accounting = accounting
         self._settings = settings
 
     async def Rank(self, request: ranking_pb2.RankRequest, context: Context) -> ranking_pb2.RankResponse:
@@ -80,7 +80,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         async with aclosing(self._updates(request, context, only_last=True)) as updates:
             async for job, update in updates:
                 if update.final:
-                    return self._answered(job, update.answer)
+                    return self._fitting(job, update.answer)
         raise AssertionError("a cascade's last update is final")
 
     async def RankStream(
@@ -89,7 +89,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         """See the proto."""
         async with aclosing(self._updates(request.request, context)) as updates:
             async for job, update in updates:
-                response = self._answered(job, update.answer) if update.final else self._fitting(job, update.answer)
+                response = self._fitting(job, update.answer)
                 yield ranking_pb2.RankStreamResponse(stage=update.stage, final=update.final, response=response)
 
     async def _updates(
@@ -114,10 +114,11 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
                     depths=admitted.depths,
                     only_last=only_last,
                 )
-                async with aclosing(updates):
-                    async for update in updates:
-                        admitted.ended(update.answer.trace)
-                        yield job, update
+                with self._accounting.bill(current()) as bill:
+                    async with aclosing(updates):
+                        async for update in updates:
+                            admitted.ended(update.answer.trace)
+                            yield job, bill.add(update)
 
     async def _job(self, entry: Entry, tenant: Tenant, request: ranking_pb2.RankRequest, budget: Budget) -> _Job:
         """Check the request, and find what it names. Raises whatever is wrong with it."""
@@ -136,15 +137,6 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
             record.fields["documents"] = len(asked.documents)
             corpus = bind_documents(cascade.config, asked.documents, self._models)
         return _Job(entry, asked, cascade, corpus, budget, arrived)
-
-    def _answered(self, job: _Job, answer: Answer) -> ranking_pb2.RankResponse:
-        """The response, accounted for."""
-        record = current()
-        record.fields.update(results=len(answer.ranking), degraded=answer.degraded)
-        if answer.degraded:
-            record.fields["degraded_stages"] = {t.stage: t.reason.value for t in answer.trace if t.reason}
-        self._metrics.stages(record.tenant, record.cascade, answer.trace)
-        return self._fitting(job, answer)
 
     def _fitting(self, job: _Job, answer: Answer) -> ranking_pb2.RankResponse:
         response = job.response(answer)
