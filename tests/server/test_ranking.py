@@ -200,6 +200,7 @@ async def test_a_request_leaves_one_line_in_the_log(plain: Any) -> None:
         "event": "request",
         "log_level": "info",
         "method": "Rank",
+        "subject": "anonymous",
         "tenant": "default",
         "cascade": "plain",
         "top_k": 3,
