@@ -1,51 +1,62 @@
-"""The queue in front of a model: one worker thread, bounded, and nothing runs whose caller has gone."""
+"""The queue in front of a model: one worker thread that goes from one caller's work to another's, step by step."""
 
 from __future__ import annotations
 
 import asyncio
-import queue
+import math
+import os
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar, overload
 
-from cascade.budget import Budget
+from cascade.budget import Account, Budget, Clock
 from cascade.errors import OverloadedError, StageError
+from cascade.inference.fair_queue import FairQueue
+from cascade.inference.job import Job, Work
+from cascade.inference.line import Drop, Entry, Reason
+from cascade.inference.load import QueueLoad
+from cascade.inference.stepwise import Stepwise
 
 T = TypeVar("T")
-Stop = Callable[[], bool]
+QueueObserver = Callable[[str, int, str], None]
+"""Told of every change: model, tokens that wait, and why an entry was dropped or nothing."""
 
-
-class AbandonedError(Exception):
-    """Raised by work that noticed between two batches that nobody waits for it."""
-
-
-@dataclass(slots=True)
-class _Job(Generic[T]):
-    work: Callable[[Stop], T]
-    budget: Budget
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[tuple[T, float]]
-    submitted: float = field(default_factory=time.monotonic)
-    gone: threading.Event = field(default_factory=threading.Event)
-
-    def unwanted(self) -> bool:
-        return self.gone.is_set() or self.budget.expired
+_NICENESS = 5
+"""How far the worker stands back for the event loop, which must answer while the model computes on every core."""
+_WAY_BACK = 0.01
+"""Seconds before its deadline at which work that waits for a turn is asked for what it has, so that it arrives."""
+_UNKNOWN_RETRY = 1.0
+_LEAST_RETRY, _MOST_RETRY = 0.05, 60.0
 
 
 class ModelQueue:
-    """Runs work for one model in the order it came, one at a time, off the event loop.
+    """Runs work for one model, one step at a time, off the event loop, in the order that `FairQueue` says.
 
-    The thread starts with the first call and ends with `aclose()`; unwanted work is dropped when popped.
+    The thread starts with the first call and ends with `aclose()`. Nothing runs whose caller has gone.
     """
 
-    def __init__(self, model: str, *, max_waiting: int = 256) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        fair: bool = True,
+        max_waiting: int = 256,
+        seconds_per_token: Callable[[], float] = lambda: 0.0,
+        on_change: QueueObserver | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self._model = model
-        self._jobs: queue.Queue[_Job[Any] | None] = queue.Queue(max_waiting)
+        self._clock = clock
+        self._fair = fair
+        self._queue: FairQueue[Job[Any]] = FairQueue(fair=fair, max_entries=max_waiting, clock=clock)
+        self._changed = threading.Condition()
+        """Held for every use of the queue, and told of what wakes the worker."""
+        self._seconds_per_token = seconds_per_token
+        self._on_change = on_change
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
         self._closed = False
         self._broken = False
 
@@ -54,96 +65,150 @@ class ModelQueue:
         """Whether the worker thread runs, or is yet to start."""
         return not self._closed and not self._broken
 
-    async def run(self, work: Callable[[Stop], T], *, budget: Budget) -> tuple[T, float]:
-        """What `work` returns, and the seconds it waited.
+    @property
+    def load(self) -> QueueLoad:
+        """What waits, as of now; from any thread, and as quick as there are few accounts that wait."""
+        with self._changed:
+            backlogs, oldest_wait = self._queue.backlogs(), self._queue.oldest_wait
+        waiting = sum(backlog.tokens for backlog in backlogs)
+        return QueueLoad(waiting, self._seconds_per_token(), oldest_wait, backlogs, self._fair)
 
-        `work` is given a function that says whether to stop, to be asked between batches. Raises OverloadedError
-        when the queue is full, TimeoutError when the budget ran out before or during the work, StageError when the
-        worker thread has ended, and what `work` raises.
+    @overload
+    async def run(self, work: Callable[[], Stepwise[T]], *, budget: Budget, tokens: float = 0.0) -> tuple[T, float]: ...
+
+    @overload
+    async def run(self, work: Callable[[], T], *, budget: Budget, tokens: float = 0.0) -> tuple[T, float]: ...
+
+    async def run(self, work: Work[T], *, budget: Budget, tokens: float = 0.0) -> tuple[T, float]:
+        """What `work` returns, and the seconds it waited for its turns; `tokens` is how many it may be expected to run.
+
+        The work of an account is charged the tokens that it runs, by its own word, or `tokens` where it does not say.
+        Raises OverloadedError when there is no room or the account's work has waited too long, TimeoutError when the
+        budget ran out, StageError when the worker thread has ended, and what `work` raises.
         """
         if budget.expired:
             raise TimeoutError
         loop = asyncio.get_running_loop()
-        job: _Job[T] = _Job(work, budget, loop, loop.create_future())
-        self._submit(job)
+        job = Job(work, budget, loop)
+        entry = Entry(budget.account, max(1, math.ceil(tokens)), self._clock() + budget.remaining, job)
+        self._submit(entry)
+        timer = None
+        if (left := budget.timeout) is not None:
+            timer = loop.call_later(max(0.9 * left, left - _WAY_BACK), self._last_call, entry, Reason.EXPIRED)
         try:
             return await job.future
         finally:
-            job.gone.set()
+            if timer is not None:
+                timer.cancel()
+            self._last_call(entry, Reason.DEPARTED)
 
     async def aclose(self) -> None:
         """End the worker after the work in hand; what still waits is answered with OverloadedError."""
-        with self._lock:
+        with self._changed:
             self._closed = True
             thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        self._refuse_waiting(OverloadedError(f"model {self._model!r}, which is closing,", retry_after=1.0))
-        self._jobs.put(None)
-        await asyncio.to_thread(thread.join)
+            waiting = self._queue.clear()
+            self._changed.notify()
+        self._refuse(waiting, OverloadedError(f"model {self._model!r}, which is closing,", _UNKNOWN_RETRY))
+        if thread is not None:
+            await asyncio.to_thread(thread.join)
 
-    def _submit(self, job: _Job[Any]) -> None:
-        with self._lock:  # so that nothing is put behind the back of a worker that ends
+    def _submit(self, entry: Entry[Job[Any]]) -> None:
+        with self._changed:  # so that nothing is put behind the back of a worker that ends
             if self._closed:
-                raise OverloadedError(f"model {self._model!r}, which is closed,", retry_after=1.0)
+                raise OverloadedError(f"model {self._model!r}, which is closed,", _UNKNOWN_RETRY)
             if self._broken:
                 raise self._ended()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name=f"model {self._model}", daemon=True)
                 self._thread.start()
-            try:
-                self._jobs.put_nowait(job)
-            except queue.Full:
-                raise OverloadedError(f"the queue of model {self._model!r}", retry_after=1.0) from None
+            drops = self._queue.push(entry)
+            self._changed.notify()
+        self._tell(drops)
+
+    def _last_call(self, entry: Entry[Job[Any]], reason: Reason) -> None:
+        """Give the entry no more turns; one that waits is taken out now."""
+        entry.item.last_call.set()
+        with self._changed:
+            waited = self._queue.discard(entry)
+        if waited:
+            entry.item.abandon()
+            self._observe(reason)
+
+    def _serve(self) -> None:
+        _stand_back()
+        try:
+            while (entry := self._next()) is not None:
+                self._turn(entry)
+        finally:  # a thread that is made to exit leaves nobody waiting
+            with self._changed:
+                self._broken = True
+                waiting = self._queue.clear()
+            self._refuse(waiting, self._ended())
+
+    def _next(self) -> Entry[Job[Any]] | None:
+        """The entry whose turn it is, once there is one; None to end."""
+        while True:
+            with self._changed:
+                entry, drops = self._queue.take()
+                if entry is None and not drops:
+                    if self._closed:
+                        return None
+                    self._changed.wait()
+                    continue
+            self._tell(drops)
+            if entry is not None:
+                return entry
+
+    def _turn(self, entry: Entry[Job[Any]]) -> None:
+        job = entry.item
+        try:
+            tokens = job.turn()
+        except BaseException:  # the thread is made to exit
+            job.refuse(self._ended())
+            raise
+        with self._changed:
+            self._queue.charge(entry, entry.tokens if tokens is None else tokens)
+            if job.ended:
+                self._queue.end(entry)
+            else:
+                self._queue.put_back(entry)
+        self._observe()
+
+    def _tell(self, drops: Sequence[Drop[Job[Any]]]) -> None:
+        """Answer those whose entries were dropped."""
+        for drop in drops:
+            self._observe(drop.reason)
+            if drop.reason is Reason.EXPIRED:
+                drop.entry.item.abandon()
+            else:
+                what = f"the queue of model {self._model!r}"
+                drop.entry.item.refuse(OverloadedError(what, self._retry_after(drop.entry.account)))
+        if not drops:
+            self._observe()
+
+    def _retry_after(self, account: Account) -> float:
+        """Seconds until what is ahead of that account will have been done."""
+        seconds = self.load.seconds(account, 0)
+        return min(max(seconds, _LEAST_RETRY), _MOST_RETRY) if seconds else _UNKNOWN_RETRY
+
+    def _refuse(self, entries: Sequence[Entry[Job[Any]]], error: Exception) -> None:
+        for entry in entries:
+            entry.item.refuse(error)
 
     def _ended(self) -> StageError:
         return StageError(self._model, "its worker thread has ended; restart the server")
 
-    def _refuse_waiting(self, error: Exception) -> None:
-        while True:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                return
-            if job is not None:
-                _settle(job, error=error)
-
-    def _serve(self) -> None:
-        try:
-            self._work_off()
-        finally:  # a thread that is made to exit leaves nobody waiting
-            with self._lock:
-                self._broken = True
-            self._refuse_waiting(self._ended())
-
-    def _work_off(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            if job.unwanted():
-                _settle(job, error=TimeoutError())
-                continue
-            waited = time.monotonic() - job.submitted
-            try:
-                result = job.work(job.unwanted)
-            except AbandonedError:
-                _settle(job, error=TimeoutError())
-            except Exception as error:
-                # Whatever a model raises belongs to its caller; the worker must outlive it.
-                _settle(job, error=error)
-            except BaseException:  # the thread is made to exit
-                _settle(job, error=self._ended())
-                raise
-            else:
-                _settle(job, result=(result, waited))
+    def _observe(self, dropped: str = "") -> None:
+        if self._on_change is not None:
+            with self._changed:
+                waiting = self._queue.tokens
+            self._on_change(self._model, waiting, dropped)
 
 
-def _settle(job: _Job[Any], *, result: Any = None, error: Exception | None = None) -> None:
-    def tell() -> None:
-        if job.future.done():
-            return
-        if error is None:
-            job.future.set_result(result)
-        else:
-            job.future.set_exception(error)
-
-    with suppress(RuntimeError):  # the loop is closed, and nobody waits
-        job.loop.call_soon_threadsafe(tell)
+def _stand_back() -> None:
+    """Let others go first for the processor: this thread, and those that it will compute with. Linux only."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        with suppress(OSError):  # not permitted here
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS)

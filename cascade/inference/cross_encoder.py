@@ -11,11 +11,11 @@ import numpy as np
 import structlog
 
 from cascade.errors import ModelLoadError
-from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.batches import by_token_budget
 from cascade.inference.device import hide_loading_bars, pick_device, pick_dtype
 from cascade.inference.model import ServedModel
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
+from cascade.inference.stepwise import Stepwise, run_through
 from cascade.inference.truncation import shares
 from cascade.weights import resolve_model
 
@@ -68,23 +68,18 @@ class CrossEncoderModel(ServedModel):
         if answer <= other:
             log.warning("model_self_test_misordered", model=self.reference, answer=answer, other=other)
 
-    def score_pairs(
-        self,
-        query: str,
-        passages: Sequence[str],
-        *,
-        max_length: int,
-        max_batch_tokens: int,
-        stop: Stop = lambda: False,
-    ) -> Scored:
-        """Score every passage, in this thread, reading `max_length` tokens of a pair or the most that the model can.
+    def score_pairs(self, query: str, passages: Sequence[str], *, max_length: int, max_batch_tokens: int) -> Scored:
+        """Score every passage, in this thread, reading `max_length` tokens of a pair or the most that the model can."""
+        steps = self.scoring_pairs(query, passages, max_length=max_length, max_batch_tokens=max_batch_tokens)
+        return run_through(steps)
 
-        Raises AbandonedError when `stop` says so between two batches.
-        """
+    def scoring_pairs(
+        self, query: str, passages: Sequence[str], *, max_length: int, max_batch_tokens: int
+    ) -> Stepwise[Scored]:
+        """As `score_pairs`, a batch a step."""
         import torch
 
         max_length = min(max_length, self._most_tokens)
-        self._model.max_seq_length = max_length
         tokenizer: Any = self._model.tokenizer
         words = tokenizer([query, *passages], add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
         room = max_length - self._special_tokens
@@ -93,12 +88,13 @@ class CrossEncoderModel(ServedModel):
         lengths = [asked + read + self._special_tokens for asked, read in kept]
         scores = np.empty(len(passages), dtype=np.float64)
         reduced = self._dtype is not torch.float32
-        for batch in by_token_budget(lengths, max_batch_tokens):
-            if stop():
-                raise AbandonedError
+        for batch in by_token_budget(lengths, self.step_tokens(max_batch_tokens)):
+            tokens = sum(lengths[i] for i in batch)
+            yield tokens
+            self._model.max_seq_length = max_length
             start = time.perf_counter()
             pairs = [(query, passages[i]) for i in batch]
             with torch.autocast(self._model.device.type, self._dtype, enabled=reduced):
                 scores[batch] = self._model.predict(pairs, batch_size=len(batch), show_progress_bar=False)
-            self.observe_batch(len(batch), sum(lengths[i] for i in batch), time.perf_counter() - start)
+            self.observe_batch(len(batch), tokens, time.perf_counter() - start)
         return Scored(tuple(float(s) for s in scores), sum(lengths), tuple(seen))

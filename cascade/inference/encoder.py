@@ -6,7 +6,6 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -14,9 +13,11 @@ import numpy.typing as npt
 
 from cascade.budget import Budget
 from cascade.errors import ModelLoadError
-from cascade.inference.batcher import Stop
+from cascade.inference.batches import by_token_budget
+from cascade.inference.cost import approximate_tokens
 from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.model import ServedModel
+from cascade.inference.stepwise import Stepwise
 from cascade.stages import Usage
 from cascade.weights import resolve_model
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 Vectors = npt.NDArray[np.float32]
 
-_BATCH = 8  # nobody else gets a turn before its end; 32 took a CPU a quarter longer
+_BATCH_TOKENS = 4096
+_LONGEST = 512
+"""Tokens that the work on a text is thought to take at most, before the model is there to be asked."""
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as the library looks for one
 
 
@@ -68,28 +71,37 @@ class Encoder(ServedModel):
     async def encode_query(self, text: str, *, budget: Budget) -> tuple[Vectors, Usage]:
         """A float32 vector (dimensions,) of unit length."""
 
-        def work(_stop: Stop) -> tuple[Vectors, int]:
+        def work() -> tuple[Vectors, int]:
             self.ensure_loaded()
             return self._encode_query(text)
 
-        (vector, tokens), waited = await self.queue.run(work, budget=budget)
+        expected = approximate_tokens([text], most=_LONGEST)
+        (vector, tokens), waited = await self.queue.run(work, budget=budget, tokens=expected)
         return vector, Usage(queue_time=waited, tokens=tokens)
 
     async def encode_passages(self, passages: Sequence[str], *, budget: Budget) -> Encoded:
-        """Encode in the queue, batch by batch, so that others get their turn and nothing runs that nobody waits for."""
-        longest_first = sorted(range(len(passages)), key=lambda i: -len(passages[i]))
-        vectors, seen, waited = np.zeros((len(passages), 0), dtype=np.float32), [(0, 0)] * len(passages), 0.0
-        for start in range(0, len(passages), _BATCH):
-            rows = longest_first[start : start + _BATCH]
-            batch = [passages[i] for i in rows]
-            (part, lengths), wait = await self.queue.run(partial(self._read, batch), budget=budget)
-            if not start:
-                vectors = np.empty((len(passages), part.shape[1]), dtype=np.float32)
-            vectors[rows] = part
-            for row, length in zip(rows, lengths, strict=True):
-                seen[row] = length
-            waited += wait
-        return Encoded(vectors, waited, tuple(seen))
+        """Encode in the queue, a batch a step, so that others get their turn and nothing runs that nobody waits for."""
+        expected = approximate_tokens(passages, most=_LONGEST)
+        (vectors, seen), waited = await self.queue.run(
+            lambda: self._encoding_passages(passages), budget=budget, tokens=expected
+        )
+        return Encoded(vectors, waited, seen)
+
+    def _encoding_passages(self, passages: Sequence[str]) -> Stepwise[tuple[Vectors, tuple[tuple[int, int], ...]]]:
+        self.ensure_loaded()
+        prompt = next((p for name in _DOCUMENT_PROMPTS if (p := self._model.prompts.get(name))), "")
+        beside = self._lengths([prompt])[0]
+        room = self._room - beside
+        seen = [(min(length, room), length) for length in self._lengths(passages)]
+        vectors = np.empty((len(passages), self.dimensions), dtype=np.float32)
+        whole = [kept + beside + self._markers for kept, _ in seen]
+        for rows in by_token_budget(whole, self.step_tokens(_BATCH_TOKENS)):
+            tokens = sum(seen[row][0] for row in rows)
+            yield tokens
+            start = time.perf_counter()
+            vectors[rows] = self.encode_documents([passages[row] for row in rows])
+            self.observe_batch(len(rows), tokens, time.perf_counter() - start)
+        return vectors, tuple(seen)
 
     def encode_documents(self, passages: Sequence[str]) -> Vectors:
         """float32 vectors (n, dimensions) of unit length, in this thread."""
@@ -105,16 +117,6 @@ class Encoder(ServedModel):
         )
         return np.asarray(vectors, dtype=np.float32)
 
-    def _read(self, passages: Sequence[str], _stop: Stop) -> tuple[Vectors, list[tuple[int, int]]]:
-        self.ensure_loaded()  # not within the time that reading takes
-        start = time.perf_counter()
-        vectors = self.encode_documents(passages)
-        prompt = next((p for name in _DOCUMENT_PROMPTS if (p := self._model.prompts.get(name))), "")
-        room = self._room - self._lengths([prompt])[0]
-        seen = [(min(length, room), length) for length in self._lengths(passages)]
-        self.observe_batch(len(passages), sum(kept for kept, _ in seen), time.perf_counter() - start)
-        return vectors, seen
-
     def _encode_query(self, text: str) -> tuple[Vectors, int]:
         start = time.perf_counter()
         vectors: Any = self._model.encode_query(
@@ -125,6 +127,8 @@ class Encoder(ServedModel):
         return np.asarray(vectors[0], dtype=np.float32), tokens
 
     def _lengths(self, texts: Sequence[str]) -> list[int]:
+        if not texts:
+            return []
         ids = self._counter(list(texts), add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
         return [len(one) for one in ids]
 
@@ -132,4 +136,9 @@ class Encoder(ServedModel):
     def _room(self) -> int:
         """The most tokens of a text that a vector is made of."""
         most = self._model.max_seq_length
-        return 2**31 if most is None else int(most) - int(self._counter.num_special_tokens_to_add(pair=False))
+        return 2**31 if most is None else int(most) - self._markers
+
+    @property
+    def _markers(self) -> int:
+        """How many special tokens a text has beside its own."""
+        return int(self._counter.num_special_tokens_to_add(pair=False))

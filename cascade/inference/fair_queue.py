@@ -52,7 +52,7 @@ class FairQueue(Generic[T]):
         line.account = account
         line.tag = max(line.tag, now)
         drops: list[Drop[T]] = []
-        over = sum(one.tokens for one in self._lines.values()) - self._max_tokens
+        over = self.tokens - self._max_tokens
         if over >= 0 or len(self._waiting) >= self._max_entries:
             drops = pushed_out(entry, line, self._lines.values(), over + 1)
         for drop in drops:
@@ -107,13 +107,18 @@ class FairQueue(Generic[T]):
         return [entry for entry in list(self._waiting) if self.discard(entry)]
 
     @property
+    def tokens(self) -> int:
+        """Tokens that wait, with what is left of the work in hand."""
+        return sum(line.tokens for line in self._lines.values())
+
+    @property
     def oldest_wait(self) -> float:
         """Seconds since the one that waits longest had its last turn, or came."""
         first = next(iter(self._waiting), None)
         return 0.0 if first is None else self._clock() - first.waits_since
 
     def backlogs(self) -> tuple[Backlog, ...]:
-        """The tokens that each account waits for, with what is left of the work in hand."""
+        """What waits for each account, counted in the same way."""
         return tuple(
             Backlog(line.account, line.tokens, line.tag - self._virtual_time.get(line.account.priority, 0.0))
             for line in self._lines.values()

@@ -15,12 +15,12 @@ import numpy as np
 import structlog
 
 from cascade.errors import ModelLoadError
-from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.batches import by_token_budget
 from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.maxsim import Vectors, maxsim
 from cascade.inference.model import ServedModel
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
+from cascade.inference.stepwise import Stepwise, run_through
 from cascade.inference.stored_vectors import quantised, restored
 from cascade.stages import StoredVectors
 from cascade.weights import resolve_model
@@ -79,13 +79,32 @@ class MultiVectorModel(ServedModel):
         max_query_tokens: int = 32,
         max_doc_tokens: int = DOC_TOKENS,
         max_batch_tokens: int = 4096,
-        stop: Stop = lambda: False,
     ) -> Scored:
         """MaxSim of every document, from -1 to 1, in this thread; texts are encoded, stored vectors taken as they are.
 
-        A text is cut where the model cuts it, or at `max_doc_tokens`, markers included. Raises AbandonedError when
-        `stop` says so between two batches.
+        A text is cut where the model cuts it, or at `max_doc_tokens`, markers included.
         """
+        return run_through(
+            self.scoring_documents(
+                query,
+                documents,
+                max_query_tokens=max_query_tokens,
+                max_doc_tokens=max_doc_tokens,
+                max_batch_tokens=max_batch_tokens,
+            )
+        )
+
+    def scoring_documents(
+        self,
+        query: str,
+        documents: Sequence[str | StoredVectors],
+        *,
+        max_query_tokens: int,
+        max_doc_tokens: int,
+        max_batch_tokens: int,
+    ) -> Stepwise[Scored]:
+        """As `score_documents`: the query, then a batch a step, where there are texts to encode."""
+        yield max_query_tokens
         start = time.perf_counter()
         asked, query_tokens = self._encode_query(query, max_query_tokens)
         self.observe_batch(1, query_tokens, time.perf_counter() - start)
@@ -99,12 +118,12 @@ class MultiVectorModel(ServedModel):
                 vectors[row], seen[row] = restored(document), (document.tokens_seen, document.tokens_total)
         rows = list(texts)
         lengths = [min(totals[row], room) + markers for row in rows]
-        for batch in by_token_budget(lengths, max_batch_tokens):
-            if stop():
-                raise AbandonedError
+        for batch in by_token_budget(lengths, self.step_tokens(max_batch_tokens)):
+            tokens = sum(lengths[i] for i in batch)
+            yield tokens
             start = time.perf_counter()
             found = self._encode_documents([texts[rows[i]] for i in batch], max_doc_tokens)
-            self.observe_batch(len(batch), sum(lengths[i] for i in batch), time.perf_counter() - start)
+            self.observe_batch(len(batch), tokens, time.perf_counter() - start)
             for i, part in zip(batch, found, strict=True):
                 vectors[rows[i]], seen[rows[i]] = part, (min(totals[rows[i]], room), totals[rows[i]])
         scores = maxsim(asked, vectors)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cascade.inference.batcher import Stop
 from cascade.inference.cross_encoder import CrossEncoderModel
 from cascade.inference.scored import Scored
+from cascade.inference.stepwise import Stepwise
 from cascade.rerank.model_reranker import ModelReranker
 
 
@@ -21,7 +21,7 @@ class CrossEncoderReranker(ModelReranker):
         self._max_length = max_length
         self._max_batch_tokens = max_batch_tokens
 
-    def _read(self, query: str, passages: Sequence[str], stop: Stop) -> Scored:
-        return self._model.score_pairs(
-            query, passages, max_length=self._max_length, max_batch_tokens=self._max_batch_tokens, stop=stop
+    def _read(self, query: str, passages: Sequence[str]) -> Stepwise[Scored]:
+        return self._model.scoring_pairs(
+            query, passages, max_length=self._max_length, max_batch_tokens=self._max_batch_tokens
         )

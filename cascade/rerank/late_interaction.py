@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cascade.inference.batcher import Stop
 from cascade.inference.cost import approximate_tokens
 from cascade.inference.multi_vector import DOC_TOKENS, MultiVectorModel
 from cascade.inference.scored import Scored
+from cascade.inference.stepwise import Stepwise
 from cascade.rerank.model_reranker import ModelReranker
 from cascade.stages import Corpus, StoredVectors, TokenVectors
 from cascade.types import Candidate, Query
@@ -50,25 +50,24 @@ class LateInteractionReranker(ModelReranker):
             stored=held,
         )
 
-    def estimate_cost(self, query: Query, candidates: Sequence[Candidate]) -> float:
-        """Seconds, by the rate of the last batches; with stored vectors only the query is read."""
+    def _tokens(self, query: Query, candidates: Sequence[Candidate]) -> float:
+        """With stored vectors only the query is read."""
         if self._stored is None:
-            return super().estimate_cost(query, candidates)
-        return self._served.cost.seconds(approximate_tokens([query.text], most=self._max_query_tokens))
+            return super()._tokens(query, candidates)
+        return approximate_tokens([query.text], most=self._max_query_tokens)
 
     def _texts_read(self, query: str, passages: Sequence[str]) -> list[str]:
         return [query, *passages]
 
-    def _read_candidates(self, query: str, candidates: Sequence[Candidate], stop: Stop) -> Scored:
+    def _read_candidates(self, query: str, candidates: Sequence[Candidate]) -> Stepwise[Scored]:
         stored = self._stored.fetch([c.doc_id for c in candidates]) if self._stored else {}
-        return self._read(query, [stored.get(c.doc_id, c.text or "") for c in candidates], stop)
+        return self._read(query, [stored.get(c.doc_id, c.text or "") for c in candidates])
 
-    def _read(self, query: str, passages: Sequence[str | StoredVectors], stop: Stop) -> Scored:
-        return self._model.score_documents(
+    def _read(self, query: str, passages: Sequence[str | StoredVectors]) -> Stepwise[Scored]:
+        return self._model.scoring_documents(
             query,
             passages,
             max_query_tokens=self._max_query_tokens,
             max_doc_tokens=self._max_doc_tokens,
             max_batch_tokens=self._max_batch_tokens,
-            stop=stop,
         )

@@ -227,7 +227,7 @@ def hung() -> Callable[[Running], AbstractAsyncContextManager[Callable[[int], Aw
     async def busy(running: Running) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
         started, release = threading.Event(), threading.Event()
 
-        def work(_stop: Callable[[], bool]) -> None:
+        def work() -> None:
             started.set()
             release.wait()
 

@@ -30,7 +30,7 @@ async def test_requests_are_refused_until_the_models_are_loaded(configs: Any, re
     )
     release = threading.Event()
     queue = server.models.encoder("embedded:all-minilm-l6-v2").queue
-    hanging = asyncio.ensure_future(queue.run(lambda _stop: release.wait(), budget=Budget()))
+    hanging = asyncio.ensure_future(queue.run(release.wait, budget=Budget()))
     starting = asyncio.create_task(server.start())
     try:
         while not server.port:  # noqa: ASYNC110  # as one who waits for the port

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cascade.inference.batcher import Stop
 from cascade.inference.scored import Scored
+from cascade.inference.stepwise import Stepwise
 from cascade.rerank.listwise.joint_model import JointModel
 from cascade.rerank.model_reranker import ModelReranker
 
@@ -24,7 +24,7 @@ class JointReranker(ModelReranker):
     def _texts_read(self, query: str, passages: Sequence[str]) -> list[str]:
         return [query, *passages, query]
 
-    def _read(self, query: str, passages: Sequence[str], stop: Stop) -> Scored:
-        return self._model.score(
-            query, passages, max_doc_tokens=self._max_doc_tokens, max_block_tokens=self._max_block_tokens, stop=stop
+    def _read(self, query: str, passages: Sequence[str]) -> Stepwise[Scored]:
+        return self._model.scoring(
+            query, passages, max_doc_tokens=self._max_doc_tokens, max_block_tokens=self._max_block_tokens
         )

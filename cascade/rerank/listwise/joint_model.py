@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cascade.errors import ModelLoadError
-from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.device import hide_loading_bars, pick_device, pick_dtype
 from cascade.inference.model import ServedModel
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
+from cascade.inference.stepwise import Stepwise, run_through
 from cascade.rerank.listwise.blocks import Vectors, merge, split_into_blocks
 from cascade.rerank.listwise.checkpoint import JointSettings, load_network
 from cascade.rerank.listwise.control import cut
@@ -55,16 +55,16 @@ class JointModel(ServedModel):
         self._most_tokens = int(config.max_position_embeddings)
         self._self_test()
 
-    def score(
-        self,
-        query: str,
-        passages: Sequence[str],
-        *,
-        max_doc_tokens: int,
-        max_block_tokens: int,
-        stop: Stop = lambda: False,
-    ) -> Scored:
-        """Scores in [-1, 1], in this thread. Raises AbandonedError when `stop` says so between two steps.
+    def score(self, query: str, passages: Sequence[str], *, max_doc_tokens: int, max_block_tokens: int) -> Scored:
+        """Scores in [-1, 1], in this thread."""
+        return run_through(
+            self.scoring(query, passages, max_doc_tokens=max_doc_tokens, max_block_tokens=max_block_tokens)
+        )
+
+    def scoring(
+        self, query: str, passages: Sequence[str], *, max_doc_tokens: int, max_block_tokens: int
+    ) -> Stepwise[Scored]:
+        """As `score`, a block a step.
 
         A query longer than a quarter of a block, or of what a block needs beside its shortest passage, is cut.
         """
@@ -80,17 +80,14 @@ class JointModel(ServedModel):
             )
         ids, seen = [], []
         for text in passages:
-            if stop():
-                raise AbandonedError
             whole = self._prompt.control.encode(text)
             ids.append(cut(whole, longest))
             seen.append((len(ids[-1]), len(whole)))
         lengths = [self._prompt.passage_tokens(one) for one in ids]
         tokens, queries, vectors = 0, [], []
         for indices in split_into_blocks(lengths, room, most=self._settings.max_block_passages):
-            if stop():
-                raise AbandonedError
             block = self._prompt.block(query_ids, [ids[i] for i in indices])
+            yield len(block.input_ids)
             query_vector, passage_vectors = self._read(block)
             queries.append(query_vector)
             vectors.append(passage_vectors)

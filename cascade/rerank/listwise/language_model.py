@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cascade.errors import ModelLoadError
-from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.batches import consecutive
 from cascade.inference.cost import CostEstimate
 from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.model import ModelStatus, ServedModel
+from cascade.inference.stepwise import Stepwise
 from cascade.rerank.listwise.chat import Chat
 from cascade.weights import resolve_model
 
@@ -84,24 +84,14 @@ class LanguageModel(ServedModel):
         self._passed = {test: error for test, error in self._passed.items() if error is None}
 
     def next_token_logits(
-        self,
-        prompts: Sequence[Sequence[int]],
-        token_ids: Sequence[int],
-        *,
-        max_batch_tokens: int = 2048,
-        stop: Stop = lambda: False,
+        self, prompts: Sequence[Sequence[int]], token_ids: Sequence[int], *, max_batch_tokens: int = 2048
     ) -> Logits:
-        """Logits (prompts, token_ids) of the token after each prompt, in this thread and packed without padding.
-
-        Raises AbandonedError when `stop` says so between two passes.
-        """
+        """Logits (prompts, token_ids) of the token after each prompt, in this thread and packed without padding."""
         import torch
 
         wanted = torch.tensor(token_ids)
         rows: list[Logits] = []
         for part in consecutive([len(ids) for ids in prompts], max_batch_tokens):
-            if stop():
-                raise AbandonedError
             start = time.perf_counter()
             together = [prompts[i] for i in part]
             ends = np.cumsum([len(ids) for ids in together]) - 1
@@ -117,11 +107,10 @@ class LanguageModel(ServedModel):
         continuation: Sequence[int],
         *,
         max_batch_tokens: int = 2048,
-        stop: Stop = lambda: False,
     ) -> Logits:
         """Natural-log probabilities (prompts, continuation), each token's given its prompt and those before it.
 
-        In this thread and packed without padding. Raises AbandonedError when `stop` says so between two passes.
+        In this thread and packed without padding.
         """
         import torch
 
@@ -130,8 +119,6 @@ class LanguageModel(ServedModel):
         targets = torch.tensor(continuation)
         rows: list[Logits] = []
         for part in consecutive([len(ids) for ids in sequences], max_batch_tokens):
-            if stop():
-                raise AbandonedError
             start = time.perf_counter()
             together = [sequences[i] for i in part]
             ends = np.cumsum([len(ids) for ids in together])
@@ -152,12 +139,10 @@ class LanguageModel(ServedModel):
         max_new_tokens: int,
         allowed: Allowed | None = None,
         end: Sequence[int] = (),
-        stop: Stop = lambda: False,
-    ) -> list[int]:
+    ) -> Stepwise[list[int]]:
         """The most likely next ids one by one, without `prompt`; ends before an id of `end` or the model's own end.
 
-        In this thread, with a key-value cache; `allowed` narrows every choice. Raises AbandonedError when `stop` says
-        so between two tokens.
+        In this thread, with a key-value cache, a token a step; `allowed` narrows every choice.
         """
         import torch
         from transformers import DynamicCache
@@ -171,8 +156,7 @@ class LanguageModel(ServedModel):
             choices = None if allowed is None else allowed(generated)
             if choices is not None and not len(choices):
                 break
-            if stop():
-                raise AbandonedError
+            yield len(step)
             start = time.perf_counter()
             with torch.inference_mode():
                 # A step after the first is one token long, which sees all before it: no mask is needed for either.

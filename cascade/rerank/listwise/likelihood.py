@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cascade.inference.batcher import Stop
 from cascade.inference.scored import Scored
+from cascade.inference.stepwise import Stepwise
 from cascade.rerank.listwise.likelihood_model import LikelihoodModel
 from cascade.rerank.model_reranker import ModelReranker
 
@@ -21,7 +21,7 @@ class LikelihoodReranker(ModelReranker):
         self._max_doc_tokens = max_doc_tokens
         self._max_batch_tokens = max_batch_tokens
 
-    def _read(self, query: str, passages: Sequence[str], stop: Stop) -> Scored:
-        return self._model.score(
-            query, passages, max_doc_tokens=self._max_doc_tokens, max_batch_tokens=self._max_batch_tokens, stop=stop
+    def _read(self, query: str, passages: Sequence[str]) -> Stepwise[Scored]:
+        return self._model.scoring(
+            query, passages, max_doc_tokens=self._max_doc_tokens, max_batch_tokens=self._max_batch_tokens
         )

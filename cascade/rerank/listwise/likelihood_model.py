@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cascade.errors import ModelLoadError
-from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.batches import consecutive
 from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.model import ServedModel
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
+from cascade.inference.stepwise import Stepwise, run_through
 from cascade.rerank.listwise.control import ControlTokens, cut
 from cascade.rerank.listwise.prompt import load_prompt
 from cascade.weights import resolve_model
@@ -47,19 +47,16 @@ class LikelihoodModel(ServedModel):
         self._before_passage, self._before_query = likelihood_prompt(self._control, load_prompt(PROMPT))
         self._self_test()
 
-    def score(
-        self,
-        query: str,
-        passages: Sequence[str],
-        *,
-        max_doc_tokens: int,
-        max_batch_tokens: int,
-        stop: Stop = lambda: False,
-    ) -> Scored:
-        """Mean natural-log probabilities of the query's tokens, below 0, in this thread.
+    def score(self, query: str, passages: Sequence[str], *, max_doc_tokens: int, max_batch_tokens: int) -> Scored:
+        """Mean natural-log probabilities of the query's tokens, below 0, in this thread."""
+        return run_through(
+            self.scoring(query, passages, max_doc_tokens=max_doc_tokens, max_batch_tokens=max_batch_tokens)
+        )
 
-        Raises AbandonedError when `stop` says so between two steps. A query longer than a quarter of a pass is cut.
-        """
+    def scoring(
+        self, query: str, passages: Sequence[str], *, max_doc_tokens: int, max_batch_tokens: int
+    ) -> Stepwise[Scored]:
+        """As `score`, a pass a step. A query longer than a quarter of `max_batch_tokens` is cut."""
         most = min(max_batch_tokens, self._most_tokens)
         query_ids = cut(self._control.encode(query), int(most * _QUERY_SHARE))
         if not query_ids or not passages:
@@ -67,17 +64,15 @@ class LikelihoodModel(ServedModel):
         longest = min(max_doc_tokens, most - len(self._before_passage) - len(self._before_query) - len(query_ids))
         sequences, seen = [], []
         for text in passages:
-            if stop():
-                raise AbandonedError
             whole = self._control.encode(text)
             kept = cut(whole, longest)
             sequences.append([*self._before_passage, *kept, *self._before_query, *query_ids])
             seen.append((len(kept), len(whole)))
         scores: list[float] = []
-        for part in consecutive([len(s) for s in sequences], max_batch_tokens):
-            if stop():
-                raise AbandonedError
-            scores.extend(self._read([sequences[i] for i in part], len(query_ids)))
+        for part in consecutive([len(s) for s in sequences], self.step_tokens(max_batch_tokens)):
+            together = [sequences[i] for i in part]
+            yield sum(map(len, together))
+            scores.extend(self._read(together, len(query_ids)))
         return Scored(tuple(scores), sum(map(len, sequences)), tuple(seen))
 
     def _unread(self, passages: Sequence[str]) -> tuple[tuple[int, int], ...]:

@@ -8,9 +8,9 @@ import numpy as np
 
 from cascade.budget import Budget
 from cascade.errors import StageError
-from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.batches import consecutive
 from cascade.inference.cost import CostEstimate
+from cascade.inference.stepwise import AbandonedError, Stepwise
 from cascade.rerank.listwise.language_model import LanguageModel, Logits
 from cascade.rerank.listwise.list_check import most_query_tokens, problem_of
 from cascade.rerank.listwise.list_prompt import ListPrompt
@@ -41,16 +41,16 @@ class ListReader:
 
     async def warm_up(self) -> None:
         """Load the model and run this kind's self-test. Raises ModelLoadError."""
-        await self._model.queue.run(lambda _stop: self.ensure_ready(), budget=Budget())
+        await self._model.queue.run(self.ensure_ready, budget=Budget())
 
     async def rank(self, task: Task, steps: Steps, *, budget: Budget) -> Ranked:
         """What `steps` makes of the answers that there was time for. Raises TimeoutError when there was none."""
 
-        def work(stop: Stop) -> Ranked:
+        def work() -> Stepwise[Ranked]:
             self.ensure_ready()
-            return _Reading(self._model, self._prompt, task, budget, stop).rank(steps)
+            return (yield from _Reading(self._model, self._prompt, task, budget).rank(steps))
 
-        ranked, waited = await self._model.queue.run(work, budget=budget)
+        ranked, waited = await self._model.queue.run(work, budget=budget, tokens=task.tokens)
         return replace(ranked, waited=waited)
 
     def ensure_ready(self) -> None:
@@ -65,11 +65,10 @@ class ListReader:
 class _Reading:
     """One request's lists, in the thread that holds the model."""
 
-    def __init__(self, model: LanguageModel, prompt: ListPrompt, task: Task, budget: Budget, stop: Stop) -> None:
+    def __init__(self, model: LanguageModel, prompt: ListPrompt, task: Task, budget: Budget) -> None:
         self._model = model
         self._prompt = prompt
         self._budget = budget
-        self._stop = stop
         self._identifiers = prompt.identifier_ids(model.chat)
         self._query, _ = model.chat.text(task.query, most_query_tokens(model))
         room = prompt.room(model.chat, len(self._query), task.most, model.most_tokens)
@@ -80,14 +79,14 @@ class _Reading:
         self._tokens = 0
         self._read = 0
 
-    def rank(self, steps: Steps) -> Ranked:
-        order, complete = run(steps, self._answers)
+    def rank(self, steps: Steps) -> Stepwise[Ranked]:
+        order, complete = yield from run(steps, self._answers)
         if not complete and not self._read:
             raise AbandonedError
         return Ranked(tuple(order), self._read, complete, self._tokens, self._seen)
 
-    def _answers(self, lists: Lists) -> list[Answer]:
-        """As many as there was time for; a list of one needs no reading."""
+    def _answers(self, lists: Lists) -> Stepwise[list[Answer]]:
+        """As many as there was time for, a pass a step; a list of one needs no reading."""
         asked = [one for one in lists if len(one) > 1]
         prompts = [
             self._model.chat.prompt(
@@ -96,9 +95,13 @@ class _Reading:
             for one in asked
         ]
         found: list[Logits] = []
-        for part in consecutive([len(ids) for ids in prompts], MAX_BATCH_TOKENS):
+        for part in consecutive([len(ids) for ids in prompts], self._model.step_tokens(MAX_BATCH_TOKENS)):
             together = [prompts[i] for i in part]
             tokens = sum(map(len, together))
+            try:
+                yield tokens
+            except AbandonedError:
+                break
             if not self._time_for(tokens):
                 break
             logits = self._model.next_token_logits(together, self._identifiers)
@@ -119,4 +122,4 @@ class _Reading:
         return answers
 
     def _time_for(self, tokens: int) -> bool:
-        return not self._stop() and self._budget.remaining > _CAUTION * self._model.cost.seconds(tokens) + _WAY_BACK
+        return self._budget.remaining > _CAUTION * self._model.cost.seconds(tokens) + _WAY_BACK

@@ -8,8 +8,8 @@ from dataclasses import replace
 from itertools import takewhile
 
 from cascade.budget import Budget
-from cascade.inference.batcher import AbandonedError, Stop
 from cascade.inference.cost import CostEstimate
+from cascade.inference.stepwise import AbandonedError, Stepwise, run_through
 from cascade.rerank.listwise.language_model import LanguageModel
 from cascade.rerank.listwise.list_check import PAIR, most_query_tokens, pair_problem, prompt_problem, show
 from cascade.rerank.listwise.list_prompt import ListPrompt
@@ -41,26 +41,26 @@ class OrderReader:
 
     async def warm_up(self) -> None:
         """Load the model and run this kind's self-test. Raises ModelLoadError."""
-        await self._model.queue.run(lambda _stop: self._ensure_ready(), budget=Budget())
+        await self._model.queue.run(self._ensure_ready, budget=Budget())
 
     async def rank(self, task: Task, steps: Steps, *, budget: Budget) -> Ranked:
         """What `steps` makes of the orders that there was time for. Raises TimeoutError when there was none."""
 
-        def work(stop: Stop) -> Ranked:
+        def work() -> Stepwise[Ranked]:
             self._ensure_ready()
-            return _Writing(self, task, budget, stop).rank(steps)
+            return (yield from _Writing(self, task, budget).rank(steps))
 
-        ranked, waited = await self._model.queue.run(work, budget=budget)
+        ranked, waited = await self._model.queue.run(work, budget=budget, tokens=task.tokens)
         return replace(ranked, waited=waited)
 
-    def write(self, prompt: Sequence[int], count: int, stop: Stop) -> tuple[Order, int]:
-        """The order of the `count` passages of a prompt, and the tokens written, in this thread."""
+    def write(self, prompt: Sequence[int], count: int) -> Stepwise[tuple[Order, int]]:
+        """The order of the `count` passages of a prompt, and the tokens written, in this thread, a token a step."""
         grammar, shared = order_grammar(self._model, self._prompt, count)
         if self._constrained:
             most, begun = grammar.longest(), [*prompt, *shared]
-            ids = self._model.generate(begun, max_new_tokens=most, allowed=grammar.allowed, stop=stop)
+            ids = yield from self._model.generate(begun, max_new_tokens=most, allowed=grammar.allowed)
             return repair(grammar.named(ids), count), len(ids)
-        ids = self._model.generate(prompt, max_new_tokens=_FREE * grammar.longest(), stop=stop)
+        ids = yield from self._model.generate(prompt, max_new_tokens=_FREE * grammar.longest())
         return parse(self._prompt.start + self._model.chat.read(ids), count), len(ids)
 
     @property
@@ -96,7 +96,7 @@ class OrderReader:
         both = [show(self._model.chat, self._prompt, pair) for pair in (PAIR, PAIR[::-1])]
         if not self._constrained:
             for ids in both:
-                order, _ = self.write(ids, len(PAIR), lambda: False)
+                order, _ = run_through(self.write(ids, len(PAIR)))
                 if order.repairs.missing:
                     return "it does not write an order when it is asked for one; set constrained to true"
         first = [ids[0] for ids in grammar.identifiers[: len(PAIR)]]
@@ -106,10 +106,9 @@ class OrderReader:
 class _Writing:
     """One request's lists, in the thread that holds the model."""
 
-    def __init__(self, reader: OrderReader, task: Task, budget: Budget, stop: Stop) -> None:
+    def __init__(self, reader: OrderReader, task: Task, budget: Budget) -> None:
         self._reader = reader
         self._budget = budget
-        self._stop = stop
         chat = reader.model.chat
         self._query, _ = chat.text(task.query, most_query_tokens(reader.model))
         longest = min(task.max_doc_tokens, reader.room(len(self._query), task.most))
@@ -119,13 +118,13 @@ class _Writing:
         self._tokens = self._read = 0
         self._repairs = Repairs()
 
-    def rank(self, steps: Steps) -> Ranked:
-        order, complete = run(steps, self._answers)
+    def rank(self, steps: Steps) -> Stepwise[Ranked]:
+        order, complete = yield from run(steps, self._answers)
         if not complete and not self._read:
             raise AbandonedError
         return Ranked(tuple(order), self._read, complete, self._tokens, self._seen, self._repairs.total)
 
-    def _answers(self, lists: Lists) -> list[Answer]:
+    def _answers(self, lists: Lists) -> Stepwise[list[Answer]]:
         """As many as there was time for; a list of one needs no order."""
         answers: list[Answer] = []
         for one in lists:
@@ -135,20 +134,34 @@ class _Writing:
             prompt = self._reader.ids(self._query, [self._passages[i] for i in one])
             if self._out_of_time(_CAUTION * self._reader.cost.seconds(len(prompt))):
                 break
-            start = time.perf_counter()
             try:
-                order, written = self._reader.write(prompt, len(one), self._out_of_time)
+                order, written = yield from self._writing(prompt, len(one))
             except AbandonedError:  # half an order is none
                 break
-            self._reader.cost.observe(len(prompt), time.perf_counter() - start)
             self._tokens += len(prompt) + written
             self._read += 1
             self._repairs += order.repairs
             answers.append(order.scores())
         return answers
 
+    def _writing(self, prompt: Sequence[int], count: int) -> Stepwise[tuple[Order, int]]:
+        """Raises AbandonedError when time runs out before the last token."""
+        steps, seconds = self._reader.write(prompt, count), 0.0
+        while True:
+            start = time.perf_counter()
+            try:
+                tokens = next(steps)
+            except StopIteration as end:
+                self._reader.cost.observe(len(prompt), seconds + time.perf_counter() - start)
+                order: tuple[Order, int] = end.value
+                return order
+            seconds += time.perf_counter() - start  # others' turns are not its cost
+            if self._out_of_time():
+                raise AbandonedError
+            yield tokens
+
     def _out_of_time(self, needed: float = 0.0) -> bool:
-        return self._stop() or self._budget.remaining <= needed + _WAY_BACK
+        return self._budget.remaining <= needed + _WAY_BACK
 
 
 def order_grammar(model: LanguageModel, prompt: ListPrompt, count: int) -> tuple[OrderGrammar, list[int]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
 
+from cascade.inference.stepwise import Stepwise
+
 Lists = list[list[int]]
 """Lists of documents, each by its position in the order received, that do not depend on each other's answers."""
 
@@ -17,13 +19,13 @@ Sent fewer answers, because time ran out, it returns at once with the best order
 """
 
 
-def run(steps: Steps, read: Callable[[Lists], list[Answer]]) -> tuple[list[int], bool]:
-    """The order, and whether everything that was to be read was read."""
+def run(steps: Steps, read: Callable[[Lists], Stepwise[list[Answer]]]) -> Stepwise[tuple[list[int], bool]]:
+    """The order, and whether everything that was to be read was read, in the steps that reading takes."""
     complete = True
     try:
         lists = next(steps)
         while True:
-            answers = read(lists)
+            answers = yield from read(lists)
             complete = len(answers) == len(lists)
             lists = steps.send(answers)
     except StopIteration as end:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cascade.budget import Budget
-from cascade.inference.cost import CostEstimate
+from cascade.inference.cost import CostEstimate, approximate_tokens
 from cascade.rerank.listwise.steps import Steps
 
 
@@ -19,6 +19,11 @@ class Task:
     passages: Sequence[str]
     most: int
     max_doc_tokens: int
+
+    @property
+    def tokens(self) -> float:
+        """About as many as there are to be read, when each passage is read once."""
+        return approximate_tokens([self.query, *self.passages], most=self.max_doc_tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from cascade.errors import ModelLoadError
-from cascade.inference.batcher import AbandonedError
 from cascade.inference.cross_encoder import CrossEncoderModel
+from cascade.inference.stepwise import run_through
 
 QUERY = "how is bread made"
 PASSAGES = ["Bread is baked.", "word " * 300, "", "Flour and water make dough, and an oven does the rest."]
@@ -71,10 +71,20 @@ def test_a_model_that_was_only_tested_is_not_known_to_be_slow(tiny_cross_encoder
     assert model.cost.seconds(1_000_000) > 0
 
 
-def test_it_stops_between_batches_when_nobody_waits(model: CrossEncoderModel) -> None:
-    answers = iter([False, True])
-    with pytest.raises(AbandonedError):
-        model.score_pairs(QUERY, PASSAGES, max_length=64, max_batch_tokens=64, stop=lambda: next(answers))
+def test_others_have_their_turn_between_two_batches(model: CrossEncoderModel) -> None:
+    lengths = (64, 24)
+    whole = [model.score_pairs(QUERY, PASSAGES, max_length=length, max_batch_tokens=64) for length in lengths]
+    both = [model.scoring_pairs(QUERY, PASSAGES, max_length=length, max_batch_tokens=64) for length in lengths]
+    batches = [next(steps) for _ in range(2) for steps in both]
+    assert [run_through(steps) for steps in both] == whole
+    assert max(batches) <= 64
+
+
+def test_a_step_on_a_processor_is_no_larger_than_others_should_wait_for(model: CrossEncoderModel) -> None:
+    steps = model.scoring_pairs(QUERY, ["word " * 60] * 40, max_length=64, max_batch_tokens=100_000)
+    batches = list(steps)
+    assert len(batches) == 5
+    assert set(batches) == {512}
 
 
 def test_a_model_with_several_outputs_is_refused(tiny_cross_encoder: Path, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from cascade.budget import Budget
-from cascade.inference.batcher import Stop
 from cascade.inference.encoder import Encoder
 
 
@@ -52,7 +51,7 @@ async def test_a_passage_that_is_longer_than_the_encoder_reads_is_told(encoder: 
 async def test_passages_that_nobody_waits_for_are_encoded_no_further(encoder: Encoder) -> None:
     entered, released = threading.Event(), threading.Event()
 
-    def hold(_stop: Stop) -> None:
+    def hold() -> None:
         entered.set()
         assert released.wait(10)
 

@@ -8,8 +8,9 @@ import pytest
 from sentence_transformers import MultiVectorEncoder
 
 from cascade.errors import ModelLoadError
-from cascade.inference.batcher import AbandonedError
-from cascade.inference.multi_vector import MultiVectorModel
+from cascade.inference.multi_vector import DOC_TOKENS, MultiVectorModel
+from cascade.inference.scored import Scored
+from cascade.inference.stepwise import Stepwise, run_through
 
 QUERY = "how is bread made"
 PASSAGES = ["Bread is baked.", "word " * 300, "", "Flour and water make dough, and an oven does the rest."]
@@ -112,9 +113,17 @@ def test_every_batch_is_observed_with_its_tokens(tiny_multi_vector: Path) -> Non
     assert sum(tokens for _, _, tokens in seen) == found.tokens
 
 
-def test_it_stops_between_batches_when_told(model: MultiVectorModel) -> None:
-    with pytest.raises(AbandonedError):
-        model.score_documents(QUERY, PASSAGES, stop=lambda: True)
+def test_others_have_their_turn_between_two_batches(model: MultiVectorModel) -> None:
+    def scoring(query: str) -> Stepwise[Scored]:
+        return model.scoring_documents(
+            query, PASSAGES, max_query_tokens=32, max_doc_tokens=DOC_TOKENS, max_batch_tokens=64
+        )
+
+    whole = [run_through(scoring(query)) for query in (QUERY, "bread")]
+    both = [scoring(query) for query in (QUERY, "bread")]
+    batches = [next(steps) for _ in range(3) for steps in both]
+    assert [run_through(steps) for steps in both] == whole
+    assert max(batches) <= 64
 
 
 def test_a_bi_encoder_is_no_multi_vector_model() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from cascade.budget import Budget
 from cascade.errors import ModelLoadError
-from cascade.inference.batcher import AbandonedError
 from cascade.inference.scored import Scored
+from cascade.inference.stepwise import run_through
 from cascade.rerank.listwise.joint import JointReranker
 from cascade.rerank.listwise.joint_model import JointModel
 from cascade.testing import RerankerConformance, candidates_of
@@ -108,9 +108,13 @@ def test_no_passages_give_no_scores(tiny_joint: JointModel) -> None:
     assert score(tiny_joint, []) == Scored((), 0, ())
 
 
-def test_work_that_nobody_waits_for_stops(tiny_joint: JointModel) -> None:
-    with pytest.raises(AbandonedError):
-        tiny_joint.score(QUERY, PASSAGES, max_doc_tokens=64, max_block_tokens=512, stop=lambda: True)
+def test_others_have_their_turn_between_two_blocks(tiny_joint: JointModel) -> None:
+    options = {"max_doc_tokens": 64, "max_block_tokens": 150}
+    whole = [tiny_joint.score(query, PASSAGES, **options) for query in (QUERY, "bread")]
+    both = [tiny_joint.scoring(query, PASSAGES, **options) for query in (QUERY, "bread")]
+    blocks = [next(steps) for _ in range(2) for steps in both]
+    assert [run_through(steps) for steps in both] == whole
+    assert max(blocks) <= 150
 
 
 async def test_expired_work_does_not_start(tiny_joint: JointModel) -> None:

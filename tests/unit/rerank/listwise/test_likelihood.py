@@ -9,8 +9,8 @@ import torch
 
 from cascade.budget import Budget
 from cascade.errors import ModelLoadError
-from cascade.inference.batcher import AbandonedError
 from cascade.inference.batches import consecutive
+from cascade.inference.stepwise import run_through
 from cascade.rerank.listwise.likelihood import LikelihoodReranker
 from cascade.rerank.listwise.likelihood_model import LikelihoodModel, likelihood_prompt
 from cascade.rerank.listwise.packed import ATTENTION, packed_hidden
@@ -103,9 +103,12 @@ def test_a_query_without_tokens_scores_every_passage_the_same(model: LikelihoodM
     assert model.score("", PASSAGES, max_doc_tokens=64, max_batch_tokens=512).scores == (0.0,) * 4
 
 
-def test_work_that_nobody_waits_for_stops(model: LikelihoodModel) -> None:
-    with pytest.raises(AbandonedError):
-        model.score(QUERY, PASSAGES, max_doc_tokens=64, max_batch_tokens=512, stop=lambda: True)
+def test_others_have_their_turn_between_two_passes(model: LikelihoodModel) -> None:
+    whole = [model.score(query, PASSAGES, max_doc_tokens=64, max_batch_tokens=150) for query in (QUERY, "bread")]
+    both = [model.scoring(query, PASSAGES, max_doc_tokens=64, max_batch_tokens=150) for query in (QUERY, "bread")]
+    passes = [next(steps) for _ in range(2) for steps in both]
+    assert [run_through(steps) for steps in both] == whole
+    assert max(passes) <= 150
 
 
 async def test_its_cost_is_estimated_from_what_it_read(model: LikelihoodModel) -> None:

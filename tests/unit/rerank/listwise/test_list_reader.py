@@ -11,8 +11,8 @@ import torch
 
 from cascade.budget import Budget
 from cascade.errors import ModelLoadError
-from cascade.inference.batcher import AbandonedError
 from cascade.inference.cost import CostEstimate
+from cascade.inference.stepwise import run_through
 from cascade.rerank.listwise.chat import Chat
 from cascade.rerank.listwise.language_model import LanguageModel
 from cascade.rerank.listwise.list_check import PAIR, prompt_problem, show
@@ -266,16 +266,19 @@ def test_generation_is_what_one_token_at_a_time_without_a_cache_gives(model: Lan
         if (best := int(logits.argmax())) in model.chat.end_ids:
             break
         expected.append(best)
-    assert model.generate(prompt, max_new_tokens=6, allowed=lambda _: everything) == expected
+    assert run_through(model.generate(prompt, max_new_tokens=6, allowed=lambda _: everything)) == expected
 
 
 def test_generation_keeps_to_what_is_allowed_and_ends_with_it(model: LanguageModel) -> None:
     script = [[60], [61], []]
-    assert model.generate([5, 6], max_new_tokens=9, allowed=lambda done: script[len(done)]) == [60, 61]
+    steps = model.generate([5, 6], max_new_tokens=9, allowed=lambda done: script[len(done)])
+    assert run_through(steps) == [60, 61]
 
 
-def test_work_that_nobody_waits_for_stops(model: LanguageModel) -> None:
-    with pytest.raises(AbandonedError):
-        model.next_token_logits([[5, 6]], [1], stop=lambda: True)
-    with pytest.raises(AbandonedError):
-        model.generate([5, 6], max_new_tokens=3, stop=lambda: True)
+def test_others_have_their_turn_between_two_tokens(model: LanguageModel) -> None:
+    def choices(_: Sequence[int]) -> list[int]:
+        return [60]
+
+    one, other = (model.generate(ids, max_new_tokens=3, allowed=choices) for ids in ([5, 6], [7, 8, 9]))
+    assert [next(steps) for _ in range(3) for steps in (one, other)] == [2, 3, 1, 1, 1, 1]
+    assert run_through(one) == run_through(other) == [60] * 3

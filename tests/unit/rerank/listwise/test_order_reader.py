@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cascade.budget import Budget
 from cascade.errors import ModelLoadError
+from cascade.inference.stepwise import Stepwise, run_through
 from cascade.rerank.listwise.language_model import LanguageModel
 from cascade.rerank.listwise.list_prompt import ListPrompt
 from cascade.rerank.listwise.order_reader import OrderReader, order_grammar
@@ -97,7 +99,7 @@ def test_a_free_model_that_writes_no_order_is_refused(model: LanguageModel) -> N
 def test_what_a_free_model_writes_is_repaired(model: LanguageModel) -> None:
     reader = OrderReader(model, "permutation", prompt(3), most=3, constrained=False)
     ids = reader.ids([5], [[6], [7], [8]])
-    order, written = reader.write(ids, 3, lambda: False)
+    order, written = run_through(reader.write(ids, 3))
     assert sorted(order.positions) == [0, 1, 2]
     assert order.repairs.missing > 0
     assert written > 0
@@ -121,9 +123,9 @@ async def test_when_time_runs_out_the_order_so_far_is_the_answer(model: Language
     await ready.warm_up()
     write = model.generate
 
-    def slow(*args: object, **options: object) -> list[int]:
+    def slow(*args: Any, **options: Any) -> Stepwise[list[int]]:
         clock.advance(20.0)
-        return write(*args, **options)  # type: ignore[arg-type]  # passed on as they came
+        return write(*args, **options)
 
     model.generate = slow  # type: ignore[method-assign]  # time passes with every list
     try:

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cascade.inference.stepwise import Stepwise, run_through
 from cascade.rerank.listwise.logits import by_windows
 from cascade.rerank.listwise.setwise import setwise
-from cascade.rerank.listwise.steps import Answer, Lists, Steps, in_both_orders, run, run_async
+from cascade.rerank.listwise.steps import Answer, Lists, Steps, in_both_orders, run_async
+from cascade.rerank.listwise.steps import run as run_in_steps
 from cascade.rerank.listwise.tournament import groups_of, tournament
 
 MAKERS: dict[str, Callable[[int], Steps]] = {
@@ -20,6 +22,16 @@ MAKERS: dict[str, Callable[[int], Steps]] = {
     "tournament": lambda count: tournament(count, group=4, rounds=2),
 }
 kinds = pytest.mark.parametrize("kind", MAKERS)
+
+
+def run(steps: Steps, judge: Callable[[Lists], list[Answer]]) -> tuple[list[int], bool]:
+    """Each reading is a step of a token for each document."""
+
+    def read(lists: Lists) -> Stepwise[list[Answer]]:
+        yield sum(map(len, lists))
+        return judge(lists)
+
+    return run_through(run_in_steps(steps, read))
 
 
 class Judge:
