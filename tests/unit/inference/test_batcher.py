@@ -251,16 +251,18 @@ async def test_a_cancelled_job_stops_after_the_step_in_hand() -> None:
 
 async def test_a_cancelled_job_that_waits_for_its_turn_is_ended_at_once() -> None:
     queue = ModelQueue("m")
-    ended = threading.Event()
+    began, ended = threading.Event(), threading.Event()
 
     def work() -> Stepwise[None]:
         try:
             while True:
                 yield 10
+                began.set()
         finally:
             ended.set()
 
     waiting = asyncio.create_task(queue.run(work, budget=budget_of(Account(priority=Priority.LOW))))
+    await asyncio.to_thread(began.wait, 10)
     gate, first = await held(queue)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
