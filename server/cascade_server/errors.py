@@ -14,6 +14,15 @@ class UnavailableError(CascadeError):
         super().__init__(f"the server is {state}; retry in {retry_after:.3g} s, or ask another one")
 
 
+class StalledError(CascadeError):
+    """The caller did not do its part of a call within `seconds`; `what` says which."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.what = what
+        self.seconds = seconds
+        super().__init__(f"the caller {what} for {seconds:.3g} s; the call ends here, and nothing was changed")
+
+
 class UnauthenticatedError(CascadeError):
     """The caller has not proved who it is; `reason` says what was found and is accepted, and nothing of any key.
 

@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _MOST = 2**31 - 1
 """What gRPC's options and the contract's numbers can hold."""
+_DAY = 86_400.0
+"""Longer is for ever, and the milliseconds of some hundred hours are what gRPC's options can hold."""
 
 
 class Settings(BaseSettings):
@@ -85,6 +87,39 @@ class Settings(BaseSettings):
     max_upsert_documents: int = Field(100_000, ge=1, description="Documents of one upsert.")
     max_upsert_bytes: int = Field(
         512 * 1024 * 1024, ge=1024, description="Bytes of one upsert, which is held in memory until it is applied."
+    )
+    receive_timeout_seconds: float = Field(
+        30.0, gt=0, le=_DAY, description="Longest pause between the messages of an upsert."
+    )
+    max_upsert_seconds: float = Field(
+        900.0, gt=0, le=_DAY, description="Time in which all messages of an upsert must have come."
+    )
+    send_timeout_seconds: float = Field(
+        30.0, gt=0, le=_DAY, description="Longest time that a caller may take to read one update of a stream."
+    )
+    max_unread_bytes: int = Field(
+        256 * 1024 * 1024, ge=1024, description="Bytes of answers that a tenant's callers may leave unread."
+    )
+    max_connections: int = Field(1024, ge=1, le=_MOST, description="Connections at a time, from all peers.")
+    max_concurrent_streams: int = Field(1024, ge=1, le=_MOST, description="Calls in progress on one connection.")
+    max_metadata_bytes: int = Field(16 * 1024, ge=1024, le=_MOST, description="Bytes of one call's metadata.")
+    handshake_timeout_seconds: float = Field(
+        10.0, gt=0, le=_DAY, description="Time in which a new connection must be ready for calls, TLS included."
+    )
+    max_connection_idle_seconds: float = Field(
+        600.0, gt=0, le=_DAY, description="Time after which a connection without calls is closed."
+    )
+    max_connection_age_seconds: float = Field(
+        3600.0,
+        gt=0,
+        le=_DAY,
+        description="Age at which a connection is closed; its calls may then go on as long again.",
+    )
+    keepalive_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=_DAY,
+        description="How often a connection with calls is asked for a sign of life, and its time for one.",
     )
     grace_seconds: float = Field(
         30.0, ge=0, allow_inf_nan=False, description="Time that requests in progress get when the server stops."

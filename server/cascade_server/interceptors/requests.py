@@ -15,7 +15,9 @@ from cascade_server.access.roles import is_open
 from cascade_server.errors import UnavailableError
 from cascade_server.interceptors.malformed import Malformed, tolerant
 from cascade_server.interceptors.scope import Context, RequestScope
+from cascade_server.interceptors.stalls import Unread, patience
 from cascade_server.metrics import Metrics
+from cascade_server.settings import Settings
 from cascade_server.tenants import Tenants
 
 _OURS = "/cascade_api."
@@ -34,8 +36,10 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
     has this server parse anything.
     """
 
-    def __init__(self, access: AccessCheck, tenants: Tenants, metrics: Metrics) -> None:
+    def __init__(self, access: AccessCheck, tenants: Tenants, metrics: Metrics, settings: Settings) -> None:
         self._access = access
+        self._settings = settings
+        self._unread = Unread(settings.max_unread_bytes)
         self._tenants = tenants
         self._metrics = metrics
         self._running = 0
@@ -83,21 +87,28 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             async with self._counted(method, context) as scope:
                 self._refuse_when_stopping()
                 await scope.admit()
-                return await handler.unary_unary(_sound(read(request)), context)
+                self._unread.check(scope.tenant)
+                response = await handler.unary_unary(_sound(read(request)), context)
+                _until_read(context, self._unread.hold(scope.tenant, response.ByteSize()))
+                return response
 
         return answer
 
-    def _unary_stream(
-        self, handler: Handler, method: str, read: Read
-    ) -> Callable[[bytes, Context], AsyncIterator[Any]]:
-        async def answer(request: bytes, context: Context) -> AsyncIterator[Any]:
+    def _unary_stream(self, handler: Handler, method: str, read: Read) -> Callable[[bytes, Context], Awaitable[None]]:
+        # A coroutine that writes: of a generator, gRPC waits for ever until the caller reads what was yielded.
+        async def answer(request: bytes, context: Context) -> None:
             async with self._counted(method, context) as scope:
                 self._refuse_when_stopping()
                 await scope.admit()
+                self._unread.check(scope.tenant)
                 responses = handler.unary_stream(_sound(read(request)), context)
                 async with aclosing(responses):
                     async for response in responses:
-                        yield response
+                        release = self._unread.hold(scope.tenant, response.ByteSize())
+                        _until_read(context, release)
+                        async with patience(self._settings.send_timeout_seconds, "did not read its answer"):
+                            await context.write(response)
+                        release()
 
         return answer
 
@@ -108,7 +119,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             async with self._counted(method, context) as scope:
                 self._refuse_when_stopping()
                 await scope.admit()
-                return await handler.stream_unary(_all_sound(requests, read), context)
+                return await handler.stream_unary(self._all_sound(requests, read), context)
 
         return answer
 
@@ -122,6 +133,18 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                     yield response
 
         return answer
+
+    async def _all_sound(self, requests: AsyncIterator[bytes], read: Read) -> AsyncIterator[Any]:
+        # A generator function, since an expression would begin to read what a refused call never reads.
+        pause, left = self._settings.receive_timeout_seconds, self._settings.max_upsert_seconds
+        until = asyncio.get_running_loop().time() + left
+        while True:
+            seconds = min(pause, until - asyncio.get_running_loop().time())
+            async with patience(seconds, "sent nothing" if seconds == pause else "did not come to its end"):
+                request = await anext(requests, None)
+            if request is None:
+                return
+            yield _sound(read(request))
 
     def _counted(self, method: str, context: Context) -> RequestScope:
         if not self._stopping:
@@ -152,7 +175,5 @@ def _sound(request: Any) -> Any:
     return request
 
 
-async def _all_sound(requests: AsyncIterator[bytes], read: Read) -> AsyncIterator[Any]:
-    # A generator function, since an expression would begin to read what a refused call never reads.
-    async for request in requests:
-        yield _sound(read(request))
+def _until_read(context: Context, release: Callable[[], None]) -> None:
+    context.add_done_callback(cast("Any", lambda _context: release()))

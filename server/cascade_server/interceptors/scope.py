@@ -50,6 +50,11 @@ class RequestScope:
         if name in self._tenants:
             self._record.tenant = name
 
+    @property
+    def tenant(self) -> str:
+        """Whom the request acts for, once it is admitted."""
+        return self._record.acting_tenant
+
     async def __aenter__(self) -> RequestScope:
         """Nothing is acquired: the record began with the scope."""
         return self
