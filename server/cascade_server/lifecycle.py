@@ -21,7 +21,11 @@ async def serve(settings: Settings) -> int:
 
     A second SIGTERM or SIGINT ends the process at once, which loses nothing that was acknowledged.
     """
-    server = Server(settings)
+    try:
+        server = Server(settings)
+    except ConfigError as error:
+        log.error("cannot_start", source=error.source, problems=error.problems)
+        return EXIT_CONFIG
     loop = asyncio.get_running_loop()
     told_to_stop = asyncio.Event()
     reloads: set[asyncio.Task[None]] = set()

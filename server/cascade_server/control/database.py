@@ -98,6 +98,8 @@ def _checked(url: str) -> URL:
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         problem = "names a database in memory, which no other process could share; name a file: sqlite:////path/file.db"
         raise ConfigError(SETTING, [problem])
+    if parsed.get_backend_name() == "sqlite" and "uri" in parsed.query:
+        raise ConfigError(SETTING, ["names its file by a URI; name it by its path: sqlite:////path/file.db"])
     return parsed
 
 
@@ -130,9 +132,10 @@ def _postgresql(url: URL) -> Engine:
 
 
 def make_file(url: URL) -> None:
-    """Make the file of a SQLite database, readable by its owner alone, unless it is there."""
+    """Make the file of a SQLite database and its folder, readable by its owner alone, unless it is there."""
     path = Path(url.database or "")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise StoreError(f"{path} cannot be opened: {error.strerror}") from error

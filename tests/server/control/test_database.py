@@ -25,6 +25,7 @@ from cascade_server.errors import StoreError
         ("sqlite+aiosqlite:///control.db", "'sqlite\\+aiosqlite'"),
         ("sqlite://", "in memory"),
         ("sqlite:///:memory:", "in memory"),
+        ("sqlite:///file:control.db?mode=ro&uri=true", "by its path"),
         ("postgresql://host:port/name", "no database URL"),
     ],
 )
@@ -68,9 +69,10 @@ def test_an_unreachable_store_changes_nothing_and_is_used_again_when_it_is_back(
     assert store.create_tenant("ann", "late", Quota()).name == "late"
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="missing"):
-        Store(f"sqlite:///{tmp_path}/missing/control.db").migrate()
+def test_a_folder_that_cannot_be_had_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(StoreError, match=r"notes\.txt/control\.db cannot be opened"):
+        Store(f"sqlite:///{tmp_path}/notes.txt/control.db").migrate()
 
 
 def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path) -> None:
