@@ -14,6 +14,7 @@ from cascade.cli import (
     eval,
     index,
     info,
+    load,
     pool,
     quickstart,
     rank,
@@ -42,6 +43,7 @@ app.command("info")(info.run)
 app.command("eval")(eval.eval_command)
 app.command("pool")(pool.pool_command)
 app.command("standing")(standing.run)
+app.add_typer(load.app, name="load")
 app.add_typer(train.app, name="train")
 app.command("calibrate")(calibrate.run)
 app.command("tune")(tune.run)

@@ -1,0 +1,141 @@
+"""`cascade load`: what a server does under load, measured against servers that it starts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cascade.cli.options import AsJson
+from cascade.cli.output import print_json
+
+if TYPE_CHECKING:
+    from cascade.load.narrator import Narrator
+    from cascade.load.options import Options
+    from cascade.load.report import Report
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Load servers that are started for it: a tenant beside a greedy one, too much for all, changes under load.",
+)
+
+Duration = Annotated[
+    float | None, typer.Option(min=0.5, help="Seconds of the load that it is about, in all.", show_default=False)
+]
+Rounds = Annotated[int | None, typer.Option(min=1, help="Rounds to alternate in.", show_default=False)]
+Seed = Annotated[int, typer.Option(min=0, help="Decides arrivals and requests.")]
+Deadline = Annotated[
+    float, typer.Option("--deadline-ms", min=1, help="Time of a request, from when it should be sent.")
+]
+Threads = Annotated[int, typer.Option(min=1, help="Threads that a server's models compute with.")]
+OwnCascade = Annotated[
+    Path | None,
+    typer.Option("--cascade", help="A cascade file to load instead; its requests bring ten documents.", exists=True),
+]
+Quick = Annotated[bool, typer.Option("--quick", help="A few seconds, to see it work; not enough for valid figures.")]
+Html = Annotated[
+    Path | None, typer.Option(help="File for a page with charts; it opens anywhere.", dir_okay=False, writable=True)
+]
+
+_QUICK_SECONDS = 2.0
+
+
+@app.command("isolation")
+def isolation_command(
+    duration: Duration = None,
+    rounds: Rounds = None,
+    seed: Seed = 0,
+    deadline_ms: Deadline = 2000.0,
+    threads: Threads = 1,
+    cascade: OwnCascade = None,
+    quick: Quick = False,
+    html: Html = None,
+    as_json: AsJson = False,
+) -> None:
+    """A tenant's latency while another asks for ten times its quota, over its latency alone."""
+    from cascade.load.isolation import isolation
+
+    options = _options(duration or 96.0, rounds or 6, seed, deadline_ms, threads, cascade, quick)
+    _run(isolation, options, html, as_json=as_json)
+
+
+@app.command("overload")
+def overload_command(
+    duration: Duration = None,
+    rounds: Rounds = None,
+    seed: Seed = 0,
+    deadline_ms: Deadline = 2000.0,
+    threads: Threads = 1,
+    cascade: OwnCascade = None,
+    quick: Quick = False,
+    html: Html = None,
+    as_json: AsJson = False,
+) -> None:
+    """Goodput, latency, refusals and recovery at twice and three times the capacity, beside a plain queue."""
+    from cascade.load.overload import overload
+
+    options = _options(duration or 120.0, rounds or 2, seed, deadline_ms, threads, cascade, quick)
+    _run(overload, options, html, as_json=as_json)
+
+
+@app.command("reload")
+def reload_command(
+    changes: Annotated[int, typer.Option(min=1, help="How many changes to make.")] = 1000,
+    processes: Annotated[int, typer.Option(min=1, help="Servers that share the store.")] = 2,
+    duration: Annotated[float, typer.Option(min=0.5, help="Seconds that it may take at most.")] = 210.0,
+    seed: Seed = 0,
+    deadline_ms: Deadline = 2000.0,
+    threads: Threads = 1,
+    cascade: OwnCascade = None,
+    quick: Quick = False,
+    html: Html = None,
+    as_json: AsJson = False,
+) -> None:
+    """Changes of configuration under load: errors, answers by a wrong version, and how soon each is in effect."""
+    from cascade.load.reload import reload
+
+    options = _options(duration, 1, seed, deadline_ms, threads, cascade, quick)
+    _run(reload, replace(options, changes=changes, processes=processes), html, as_json=as_json)
+
+
+def _options(
+    duration: float, rounds: int, seed: int, deadline_ms: float, threads: int, cascade: Path | None, quick: bool
+) -> Options:
+    from cascade.config import load
+    from cascade.load.options import Options
+
+    text = ""
+    if cascade is not None:
+        load(cascade)
+        text = cascade.read_text(encoding="utf-8")
+    if quick:
+        duration, rounds = _QUICK_SECONDS, 1
+    return Options(duration, rounds, seed=seed, deadline=deadline_ms / 1e3, threads=threads, cascade=text)
+
+
+def _run(
+    scenario: Callable[[Options, Narrator], Awaitable[Report]], options: Options, html: Path | None, *, as_json: bool
+) -> None:
+    """Exit status 0 also for figures that are not valid: they say so themselves."""
+    from rich.console import Console
+
+    from cascade.load import tables
+    from cascade.load.narrator import Narrator
+
+    async def measured() -> Report:
+        return await scenario(options, Narrator())
+
+    found = asyncio.run(measured())
+    if html is not None:
+        from cascade.load.html import render
+
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(render(found), encoding="utf-8")
+    if as_json:
+        print_json(found.to_json())
+    else:
+        Console().print(tables.render(found))
