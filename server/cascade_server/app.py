@@ -14,33 +14,44 @@ from grpc_reflection.v1alpha import reflection
 from cascade import presets
 from cascade.errors import ConfigError, ModelLoadError
 from cascade.models import Models
-from cascade_api.v1 import index_pb2_grpc, ranking_pb2_grpc, server_pb2_grpc
+from cascade_api.v1 import admin_pb2_grpc, index_pb2_grpc, ranking_pb2_grpc, server_pb2_grpc
 from cascade_server.access.authenticator import Authenticator
 from cascade_server.access.check import AccessCheck
 from cascade_server.access.configured import check_access
 from cascade_server.access.tls import listen
 from cascade_server.accounting import Accounting
 from cascade_server.cascade_files import read_cascades
+from cascade_server.control.database import SETTING
+from cascade_server.control.plane import ControlPlane
 from cascade_server.control.state import State
 from cascade_server.control.store import Store
+from cascade_server.control.watcher import Watcher
 from cascade_server.convert.responses import stage_models
-from cascade_server.health import INDEX, RANKING, SERVER, Health
+from cascade_server.errors import StoreError
+from cascade_server.health import ADMIN, INDEX, RANKING, SERVER, Health
 from cascade_server.indexes import Indexes
 from cascade_server.interceptors.requests import RequestInterceptor
 from cascade_server.metrics import Metrics, MetricsEndpoint
 from cascade_server.overload.build import build_gate
 from cascade_server.overload.permits import Permits
 from cascade_server.rollout.report import Report
+from cascade_server.rollout.shadow import Shadows
 from cascade_server.rollout.sources import check_sources
+from cascade_server.servicers.admin import AdminServicer
 from cascade_server.servicers.index import IndexServicer
 from cascade_server.servicers.info import InfoServicer
 from cascade_server.servicers.ranking import RankingServicer
 from cascade_server.settings import Settings
 from cascade_server.tenants import Configs, Tenants
+from cascade_server.transport import server_options
 from cascade_server.usage import UsageCounter
 
 # Health watchers never end by themselves; this is how long the news that the server stops has to reach them.
 _LAST_WORDS_SECONDS = 0.5
+
+# A version that is rolled back, or tried before it is activated, must not cost its models a second loading.
+_UNUSED_SECONDS = 30.0
+_TIDY_EVERY_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -78,15 +89,23 @@ class Server:
             for limit in (settings.max_concurrent_requests, settings.max_concurrent_upserts)
         )
         self._gate = build_gate(settings, self._ranking, self.models, self._metrics)
+        self._shadows = Shadows(self._metrics.rollouts, lambda: self._ranking.scarce, settings.prices)
         self._store = Store(settings.store_at)
         self._usage = UsageCounter(self._store.add_usage)
         self._accounting = Accounting(self._metrics, self._usage, settings.prices)
-        self._state = State()
-        self._authenticator = Authenticator(settings, lambda: self._state)
-        self._requests = RequestInterceptor(AccessCheck(self._authenticator), self._tenants, self._metrics)
+        self._watcher = Watcher(self._store, settings.store_poll_ms / 1e3, self.follow)
+        self._plane = ControlPlane(
+            self._store,
+            forbidden=partial(check_sources, settings=settings),
+            load=self._tenants.try_load,
+            follow=self._watcher.follow,
+        )
+        self._authenticator = Authenticator(settings, lambda: self._watcher.state)
+        self._requests = RequestInterceptor(AccessCheck(self._authenticator), self._tenants, self._metrics, settings)
         self._grpc: grpc.aio.Server | None = None
         self._endpoint: MetricsEndpoint | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """Listen, load all models, and return the port once requests are answered.
@@ -100,7 +119,9 @@ class Server:
         if self.settings.metrics_port is not None:
             self._endpoint = self._metrics.serve(self.settings.host, self.settings.metrics_port)
             self.metrics_port = self._endpoint.port
-        await asyncio.to_thread(self._store.migrate)
+        state = await self._open_store()
+        await self._tenants.apply(state)
+        self._watcher.start(state)
         self._usage.start()
         await self._health.refresh()
         self._grpc = self._listen()
@@ -113,6 +134,7 @@ class Server:
         self._ranking.open()
         await self._health.warmed_up()
         self._watch = asyncio.create_task(self._health.watch())
+        self._tidying = asyncio.create_task(self._tidy())
         log.info("ready", tenants=len(self._tenants.names), cascades=len(list(self._tenants)))
         return self.port
 
@@ -152,7 +174,11 @@ class Server:
             await self._requests.drain(grace)
             await self._grpc.stop(min(grace or 0.0, _LAST_WORDS_SECONDS))
         await self._usage.aclose()
+        await self._watcher.aclose()
         await asyncio.to_thread(self._store.close)
+        if self._tidying is not None:
+            self._tidying.cancel()
+        await self._shadows.aclose()
         await self._authenticator.aclose()
         await self._indexes.aclose()
         await self._gate.aclose()
@@ -162,19 +188,34 @@ class Server:
             await asyncio.to_thread(self._endpoint.close)
         log.info("stopped")
 
+    async def _tidy(self) -> None:
+        """Release models that nobody needs any more, until cancelled."""
+        while True:
+            await asyncio.sleep(_TIDY_EVERY_SECONDS)
+            await self.models.release(_UNUSED_SECONDS, keep={self.settings.default_encoder})
+
+    async def _open_store(self) -> State:
+        """What the store says, once it is as this release needs it. Raises ConfigError."""
+        try:
+            await asyncio.to_thread(self._store.migrate)
+            return await asyncio.to_thread(self._store.state)
+        except StoreError as error:
+            # Without it nobody knows whose keys are good, so that nobody could be let in.
+            raise ConfigError(SETTING, [error.reason]) from error
+
     def _listen(self) -> grpc.aio.Server:
-        limit = self.settings.max_message_bytes
-        server = grpc.aio.server(
-            interceptors=(self._requests,),
-            options=(
-                ("grpc.max_receive_message_length", limit),
-                ("grpc.max_send_message_length", limit),
-                # Two servers on one port would share its calls without a word.
-                ("grpc.so_reuseport", 0),
-            ),
-        )
+        server = grpc.aio.server(interceptors=(self._requests,), options=server_options(self.settings))
         ranking_pb2_grpc.add_RankingServiceServicer_to_server(
-            RankingServicer(self._tenants, self._indexes, self.models, self._gate, self._accounting, self.settings),
+            RankingServicer(
+                self._tenants,
+                self._indexes,
+                self.models,
+                self._gate,
+                self._accounting,
+                self._metrics.rollouts,
+                self._shadows,
+                self.settings,
+            ),
             server,
         )
         index_pb2_grpc.add_IndexServiceServicer_to_server(
@@ -183,9 +224,12 @@ class Server:
         server_pb2_grpc.add_ServerServiceServicer_to_server(
             InfoServicer(self._tenants, self.models, self.settings), server
         )
+        admin_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(self._plane), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-        reflection.enable_server_reflection((RANKING, INDEX, SERVER, health_name, reflection.SERVICE_NAME), server)
+        reflection.enable_server_reflection(
+            (RANKING, INDEX, SERVER, ADMIN, health_name, reflection.SERVICE_NAME), server
+        )
         address = f"{self.settings.host}:{self.settings.port}"
         try:
             self.port = listen(server, address, self.settings)

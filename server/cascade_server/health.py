@@ -10,10 +10,11 @@ from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from cascade.build import Models
-from cascade_api.v1 import index_pb2, ranking_pb2, server_pb2
+from cascade_api.v1 import admin_pb2, index_pb2, ranking_pb2, server_pb2
 
 RANKING = ranking_pb2.DESCRIPTOR.services_by_name["RankingService"].full_name
 INDEX = index_pb2.DESCRIPTOR.services_by_name["IndexService"].full_name
+ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 SERVER = server_pb2.DESCRIPTOR.services_by_name["ServerService"].full_name
 
 _LOOK_EVERY = 1.0
@@ -45,6 +46,7 @@ class Health:
         await self._say(RANKING, all_ready, problems)
         await self._say(INDEX, self._warm and encoders_ready, problems)
         await self._say(SERVER, True, {})
+        await self._say(ADMIN, True, {})
 
     async def warmed_up(self) -> None:
         """All models were tried; from now on their state decides."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cascade.build import Models, build_cascade
+from cascade.build import Models
 from cascade.config import CascadeConfig, parse
 from cascade.errors import ConfigError, ModelLoadError, NotFoundError
 from cascade_server.tenants import Tenants
@@ -31,8 +31,7 @@ class Folder:
 
 
 async def loaded(folder: Folder) -> Tenants:
-    models = Models()
-    tenants = Tenants(folder.read, lambda name, config: build_cascade(name, config, models))
+    tenants = Tenants(folder.read, Models())
     tenants.read()
     await tenants.warm_up()
     return tenants
@@ -48,7 +47,7 @@ async def test_a_reload_takes_over_what_is_new_and_lets_go_of_what_is_gone() -> 
     folder.tenants = {"default": {"a": TWO, "c": ONE}, "beta": {"a": ONE}}
     await tenants.reload()
     assert names(tenants) == {"beta": ["a"], "default": ["a", "c"]}
-    assert tenants.get("default").cascade("a").config == TWO
+    assert tenants.get("default").choose("a", "").cascade.config == TWO
     with pytest.raises(NotFoundError):
         tenants.get("acme")
 
@@ -56,10 +55,10 @@ async def test_a_reload_takes_over_what_is_new_and_lets_go_of_what_is_gone() -> 
 async def test_a_cascade_that_says_the_same_is_the_same_after_a_reload() -> None:
     folder = Folder(default={"a": ONE, "b": ONE})
     tenants = await loaded(folder)
-    before = tenants.get("default").cascade("a")
+    before = tenants.get("default").choose("a", "").cascade
     folder.tenants = {"default": {"a": ONE, "b": TWO}}
     await tenants.reload()
-    assert tenants.get("default").cascade("a") is before
+    assert tenants.get("default").choose("a", "").cascade is before
 
 
 async def test_a_reload_of_broken_files_changes_nothing() -> None:
@@ -78,7 +77,7 @@ async def test_a_reload_that_names_a_lost_model_changes_nothing() -> None:
     with pytest.raises(ModelLoadError, match="/no/such/model"):
         await tenants.reload()
     assert names(tenants) == {"default": ["a"]}
-    assert tenants.get("default").cascade("a").config == ONE
+    assert tenants.get("default").choose("a", "").cascade.config == ONE
 
 
 async def test_a_lost_model_at_the_start_spoils_its_own_cascade_only_and_no_later_reload() -> None:
@@ -86,9 +85,9 @@ async def test_a_lost_model_at_the_start_spoils_its_own_cascade_only_and_no_late
     tenants = await loaded(folder)
     folder.tenants = {"default": {"a": TWO, "b": LOST}}
     await tenants.reload()
-    assert tenants.get("default").cascade("a").config == TWO
+    assert tenants.get("default").choose("a", "").cascade.config == TWO
     with pytest.raises(ModelLoadError, match="/no/such/model"):
-        tenants.get("default").cascade("b")
+        tenants.get("default").choose("b", "")
 
 
 async def test_a_tenant_that_is_not_found_is_told_no_other() -> None:

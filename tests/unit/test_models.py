@@ -17,10 +17,9 @@ async def test_a_model_is_let_go_with_the_last_cascade_that_names_it(tiny_cross_
     models = Models(device="cpu")
     config = parse(naming(tiny_cross_encoder), "c.yaml")
     first, second = build_cascade("a", config, models), build_cascade("b", config, models)
-    assert not models.ready(first)
     await first.warm_up()
-    assert models.ready(second)
     model = models.get(CrossEncoderModel, str(tiny_cross_encoder))
+    assert models.held_by(first) == models.held_by(second) == (model,)
     del first
     await models.release(unused_for=0.0)
     assert [status.model for status in models.status()] == [str(tiny_cross_encoder)]
@@ -31,9 +30,9 @@ async def test_a_model_is_let_go_with_the_last_cascade_that_names_it(tiny_cross_
     await models.aclose()
 
 
-async def test_a_cascade_without_models_is_always_ready() -> None:
+async def test_a_cascade_without_models_holds_none() -> None:
     models = Models()
-    assert models.ready(build_cascade("a", parse("retrieve: [{kind: bm25}]", "c.yaml"), models))
+    assert models.held_by(build_cascade("a", parse("retrieve: [{kind: bm25}]", "c.yaml"), models)) == ()
 
 
 async def test_a_model_that_is_to_be_kept_is_kept(tiny_cross_encoder: Path) -> None:

@@ -31,8 +31,8 @@ def index_message(info: IndexInfo) -> index_pb2.Index:
     )
 
 
-def cascade_message(cascade: Cascade) -> server_pb2.CascadeInfo:
-    """A cascade with its stages in the order they run."""
+def cascade_message(cascade: Cascade, version: int) -> server_pb2.CascadeInfo:
+    """A cascade's active version with its stages in the order they run; it is 0 for one that is not from the store."""
     config = cascade.config
     models = stage_models(config)
     return server_pb2.CascadeInfo(
@@ -43,6 +43,7 @@ def cascade_message(cascade: Cascade) -> server_pb2.CascadeInfo:
             server_pb2.StageInfo(name=s.name, kind=s.kind, depth=s.depth, model=models.get(s.name, ""))
             for s in (*config.retrieve, config.fuse, *config.tiers)
         ],
+        version=version,
     )
 
 

@@ -20,7 +20,7 @@ MAX_EMPTY_IDS = 100  # named in one answer, which holds no more
 
 @dataclass(frozen=True, slots=True)
 class RankQuery:
-    """A rank request that keeps all rules: it has either an index or documents."""
+    """A rank request that keeps all rules: it has either an index or documents, and a sticky key."""
 
     cascade: str
     query: Query
@@ -31,6 +31,7 @@ class RankQuery:
     explain: bool
     tier_seconds: float | None
     min_probability: float | None
+    sticky_key: str = ""
 
 
 def rank_query(message: ranking_pb2.RankRequest, limits: Settings) -> RankQuery:
@@ -45,6 +46,11 @@ def rank_query(message: ranking_pb2.RankRequest, limits: Settings) -> RankQuery:
     )
     checks.require(
         1 <= message.top_k <= limits.max_top_k, "top_k", f"found {message.top_k}, expected 1 to {limits.max_top_k}"
+    )
+    checks.require(
+        len(message.sticky_key) <= limits.max_query_chars,
+        "sticky_key",
+        f"found {len(message.sticky_key)} characters, expected at most {limits.max_query_chars}",
     )
     if message.index and message.documents:
         checks.add("documents", "found documents beside an index, expected exactly one of the two")
@@ -76,6 +82,7 @@ def rank_query(message: ranking_pb2.RankRequest, limits: Settings) -> RankQuery:
         explain=message.explain,
         tier_seconds=tier_seconds,
         min_probability=least,
+        sticky_key=message.sticky_key or message.query,
     )
 
 

@@ -12,6 +12,7 @@ from cascade.trace import StageStatus, StageTrace
 from cascade.types import Ranking
 from cascade_api.v1 import ranking_pb2, trace_pb2
 from cascade_server.convert.requests import RankQuery
+from cascade_server.rollout.serving import Chosen
 
 _STATUS: dict[StageStatus, trace_pb2.StageStatus.ValueType] = {
     StageStatus.COMPLETED: trace_pb2.STAGE_STATUS_COMPLETED,
@@ -22,10 +23,9 @@ _STATUS: dict[StageStatus, trace_pb2.StageStatus.ValueType] = {
 }
 
 
-def rank_response(
-    answer: Answer, asked: RankQuery, config: CascadeConfig, index_version: str
-) -> ranking_pb2.RankResponse:
-    """What was asked for of `answer`, with its stages in the order of `config`, however they ended."""
+def rank_response(answer: Answer, asked: RankQuery, chosen: Chosen, index_version: str) -> ranking_pb2.RankResponse:
+    """What was asked for of `answer`, with its stages in the order of the cascade, however they ended."""
+    config = chosen.cascade.config
     place = {name: i for i, name in enumerate(config.stage_names)}
     in_order = sorted(answer.trace, key=lambda t: place[t.stage])
     rankings = {name: answer.stages[name] for name in config.stage_names if name in answer.stages}
@@ -40,6 +40,8 @@ def rank_response(
             config_hash=config.config_hash,
             models=stage_models(config),
             index_version=index_version,
+            cascade_version=chosen.version,
+            canary=chosen.canary,
         ),
         truncations=[
             trace_pb2.Truncation(doc_id=t.doc_id, stage=t.stage, tokens_seen=t.tokens_seen, tokens_total=t.tokens_total)

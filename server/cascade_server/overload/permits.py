@@ -58,6 +58,11 @@ class Permits:
         """Give permits from now on."""
         self._open = True
 
+    @property
+    def scarce(self) -> bool:
+        """Whether half of them or more are out, or none is given yet."""
+        return not self._open or 2 * self._taken >= self._limit
+
     @contextmanager
     def take(self, account: Account, most: int | None = None) -> Iterator[Permit]:
         """A permit for the length of the block, one of at most `most` that the tenant holds.
@@ -70,7 +75,7 @@ class Permits:
         if most is not None and holder.taken >= most:
             wait = max(SHORTEST_RETRY, self._typical_seconds / most)
             raise QuotaExceededError(account.name, "max_concurrent_requests", holder.taken + 1, most, wait)
-        if self._taken >= self._limit or (2 * self._taken >= self._limit and holder.taken >= self._share(holder)):
+        if self._taken >= self._limit or (self.scarce and holder.taken >= self._share(holder)):
             raise OverloadedError("the server", max(SHORTEST_RETRY, self._typical_seconds / self._limit))
         self._taken += 1
         self._issued += 1

@@ -10,8 +10,10 @@ import grpc
 from cascade.build import Models
 from cascade_api.v1 import server_pb2, server_pb2_grpc
 from cascade_server.convert.descriptions import cascade_message, limits_message, model_message
+from cascade_server.convert.quota import quota_message
 from cascade_server.convert.responses import stage_models
 from cascade_server.interceptors.record import current
+from cascade_server.overload.quotas import enforced
 from cascade_server.settings import Settings
 from cascade_server.tenants import Tenants
 
@@ -29,12 +31,13 @@ class InfoServicer(server_pb2_grpc.ServerServiceServicer):
     ) -> server_pb2.GetInfoResponse:
         """See the proto."""
         tenant = self._tenants.get(current().acting_tenant)
-        cascades = [tenant.cascades[name] for name in sorted(tenant.cascades)]
-        named = {model for cascade in cascades for model in stage_models(cascade.config).values()}
+        active = [s.active for _, s in sorted(tenant.serving.items()) if s.active is not None]
+        named = {model for wired in active for model in stage_models(wired.cascade.config).values()}
         return server_pb2.GetInfoResponse(
             version=version("cascade-ranking"),
             tenant=tenant.name,
-            cascades=[cascade_message(cascade) for cascade in cascades],
+            cascades=[cascade_message(wired.cascade, wired.number) for wired in active],
             models=[model_message(s) for s in self._models.status() if s.model in named],
             limits=limits_message(self._settings),
+            quota=quota_message(enforced(tenant.quota)),
         )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import grpc
 
 from cascade.answer import Answer, Update
 from cascade.budget import Budget
 from cascade.build import Models, bind_documents, bind_index
+from cascade.config import CascadeConfig
 from cascade.engine import Cascade
 from cascade.errors import InvalidInputError, Violation
 from cascade.stages import Corpus
@@ -22,7 +24,11 @@ from cascade_server.convert.requests import RankQuery, rank_query
 from cascade_server.convert.responses import rank_response
 from cascade_server.indexes import Indexes
 from cascade_server.interceptors.record import current
+from cascade_server.metrics.rollouts import RolloutMetrics
 from cascade_server.overload.gate import Entry, Gate
+from cascade_server.rollout.serving import Chosen
+from cascade_server.rollout.shadow import Copy, Shadows
+from cascade_server.rollout.work import work_seconds
 from cascade_server.settings import Settings
 from cascade_server.status import shorten
 from cascade_server.tenants import Tenant, Tenants
@@ -40,10 +46,16 @@ class _Job:
 
     entry: Entry
     asked: RankQuery
-    cascade: Cascade
+    chosen: Chosen
+    bind: Callable[[CascadeConfig], Corpus]
     corpus: Corpus
     budget: Budget
     arrived: float
+
+    @property
+    def cascade(self) -> Cascade:
+        """The version of the cascade that answers."""
+        return self.chosen.cascade
 
     @property
     def tier_seconds(self) -> float | None:
@@ -53,7 +65,7 @@ class _Job:
 
     def response(self, answer: Answer) -> ranking_pb2.RankResponse:
         """The message for `answer`."""
-        return rank_response(answer, self.asked, self.cascade.config, self.corpus.version)
+        return rank_response(answer, self.asked, self.chosen, self.corpus.version)
 
 
 class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
@@ -66,6 +78,8 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         models: Models,
         gate: Gate,
         accounting: Accounting,
+        versions: RolloutMetrics,
+        shadows: Shadows,
         settings: Settings,
     ) -> None:
         self._tenants = tenants
@@ -73,6 +87,8 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         self._models = models
         self._gate = gate
         self._accounting = accounting
+        self._versions = versions
+        self._shadows = shadows
         self._settings = settings
 
     async def Rank(self, request: ranking_pb2.RankRequest, context: Context) -> ranking_pb2.RankResponse:
@@ -118,7 +134,10 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
                     async with aclosing(updates):
                         async for update in updates:
                             admitted.ended(update.answer.trace)
-                            yield job, bill.add(update)
+                            billed = bill.add(update)
+                            if billed.final:
+                                self._compare(tenant, job, billed.answer, context)
+                            yield job, billed
 
     async def _job(self, entry: Entry, tenant: Tenant, request: ranking_pb2.RankRequest, budget: Budget) -> _Job:
         """Check the request, and find what it names. Raises whatever is wrong with it."""
@@ -128,15 +147,26 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
             record.cascade = request.cascade
         record.fields.update(cascade=shorten(request.cascade, 63), top_k=request.top_k)
         asked = rank_query(request, self._settings)
-        cascade = tenant.cascade(asked.cascade)
+        chosen = tenant.choose(asked.cascade, asked.sticky_key)
         if asked.index:
             record.fields["index"] = asked.index
             index = await self._indexes.open(tenant.name, asked.index)
-            corpus = bind_index(cascade.config, index.snapshot, self._models)
+            bind = partial(bind_index, snapshot=index.snapshot, models=self._models)
         else:
             record.fields["documents"] = len(asked.documents)
-            corpus = bind_documents(cascade.config, asked.documents, self._models)
-        return _Job(entry, asked, cascade, corpus, budget, arrived)
+            bind = partial(bind_documents, documents=asked.documents, models=self._models)
+        return _Job(entry, asked, chosen, bind, bind(chosen.cascade.config), budget, arrived)
+
+    def _compare(self, tenant: Tenant, job: _Job, answer: Answer, context: Context) -> None:
+        """Have the answer counted for its version, and once it is sent have a shadow rank a copy of the request."""
+        part = "canary" if job.chosen.canary else "active"
+        seconds = work_seconds(job.cascade.config, answer.trace)
+        self._versions.answered(tenant.name, job.cascade.name, part, seconds, answer.degraded, answer.trace)
+        if (shadow := job.chosen.shadow) is not None:
+            ranked = None if answer.degraded else tuple(answer.ranking.doc_ids)
+            copy = Copy(tenant.account, job.asked, job.bind, shadow, ranked)
+            # Called when the call is over; its type is not importable.
+            context.add_done_callback(cast("Any", lambda _context: self._shadows.offer(copy)))
 
     def _fitting(self, job: _Job, answer: Answer) -> ranking_pb2.RankResponse:
         response = job.response(answer)

@@ -1,0 +1,1 @@
+"""How versions of cascades come into force, share a tenant's requests and are compared."""

@@ -1,0 +1,80 @@
+"""Loads the models of versions in the background, so that one that takes long holds up no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from cascade.engine import Cascade
+from cascade.errors import CascadeError, ModelLoadError
+from cascade.inference.model import ServedModel
+from cascade.models import Models
+from cascade_server.rollout.serving import Wired
+
+log = structlog.get_logger()
+
+
+class Loading:
+    """Each version that is wanted is loaded once; models are loaded one at a time, as their libraries expect."""
+
+    def __init__(self, models: Models, ended: Callable[[], None]) -> None:
+        """`ended` is called when a version became usable or turned out not to."""
+        self._models = models
+        self._ended = ended
+        self._one_model = asyncio.Lock()
+        self._tasks: dict[Wired, asyncio.Task[None]] = {}
+
+    @property
+    def tasks(self) -> Iterable[asyncio.Task[None]]:
+        """What is being loaded."""
+        return self._tasks.values()
+
+    def ready(self, cascade: Cascade) -> bool:
+        """Whether there is nothing to load: an endpoint has yet to be asked whether it answers."""
+        return all(isinstance(m, ServedModel) and m.status.ready for m in self._models.held_by(cascade))
+
+    def want(self, versions: Iterable[Wired]) -> None:
+        """Load these in the background, and no others any more."""
+        wanted = set(versions)
+        for wired in self._tasks.keys() - wanted:
+            self._tasks.pop(wired).cancel()
+        for wired in wanted - self._tasks.keys():
+            self._tasks[wired] = asyncio.create_task(self._load(wired))
+
+    async def load(self, wired: Wired) -> None:
+        """Make a version usable, or find its problem."""
+        try:
+            await self.warm_up(wired.cascade)
+        except ModelLoadError as error:
+            wired.problem = error
+            log.error("version_unusable", cascade=wired.cascade.name, version=wired.number, problem=str(error))
+        else:
+            wired.usable = True
+
+    async def warm_up(self, cascade: Cascade) -> None:
+        """Load all models of a cascade. Raises ModelLoadError."""
+        try:
+            if any(isinstance(m, ServedModel) and not m.status.ready for m in self._models.held_by(cascade)):
+                async with self._one_model:
+                    await cascade.warm_up()
+            else:
+                await cascade.warm_up()
+        except ModelLoadError:
+            raise
+        except (CascadeError, TimeoutError) as error:  # an endpoint may fail in ways that say nothing about the model
+            reason = str(error) or "it did not answer in time"
+            raise ModelLoadError(cascade.name, reason) from error
+
+    async def aclose(self) -> None:
+        """Load nothing more."""
+        tasks = list(self._tasks.values())
+        self.want(())
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _load(self, wired: Wired) -> None:
+        await self.load(wired)
+        del self._tasks[wired]
+        self._ended()
