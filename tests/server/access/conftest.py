@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,16 +13,21 @@ from typing import Any
 
 import jwt
 import pytest
+import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
+from google.protobuf import descriptor_pool
 
+from cascade_api.v1 import index_pb2
 from cascade_server.access.refusals import Refusal
 from cascade_server.control.secrets import new_secret
-from cascade_server.control.state import Key, KeyDigest, Role, State
+from cascade_server.control.state import Key, KeyDigest, Quota, Role, State, Usage
+from cascade_server.control.store import Store
 from cascade_server.errors import PermissionDeniedError, UnauthenticatedError
+from cascade_server.settings import Settings
 
 NOW = datetime.now(UTC)
 AUDIENCE = "cascade"
@@ -257,3 +262,72 @@ def refusing() -> Callable[[Refusal], Any]:
 def now() -> list[datetime]:
     """The time as a test sets it: the last of the list."""
     return [NOW]
+
+
+PLAIN = "retrieve: [{kind: bm25}]\ntiers: [{kind: identity, name: keep, depth: 5}]\n"
+TENANTS = ("acme", "globex")
+
+
+class Guarded:
+    """A server of two tenants with keys, each of which has things that are called after it."""
+
+    def __init__(self, running: Any, store: Store) -> None:
+        self.running = running
+        self.store = store
+        self.secrets: dict[tuple[str | None, Role], str] = {}
+        self.key_ids: dict[tuple[str | None, Role], str] = {}
+
+    def as_(self, tenant: str | None, role: Role, *more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+        """The metadata of a caller with that key."""
+        return (("authorization", f"Bearer {self.secrets[tenant, role]}"), *more)
+
+    async def call(self, rpc: str, request: Any = b"", metadata: Any = ()) -> bytes:
+        """The answer, in bytes, of any RPC to one message; of a stream all answers after one another."""
+        data = request if isinstance(request, bytes) else request.SerializeToString()
+        channel = self.running.channel
+        match streaming(rpc):
+            case (False, False):
+                return bytes(await channel.unary_unary(rpc)(data, metadata=metadata))
+            case (False, True):
+                return b"".join([part async for part in channel.unary_stream(rpc)(data, metadata=metadata)])
+            case (True, False):
+                return bytes(await channel.stream_unary(rpc)(iter([data]), metadata=metadata))
+            case _:
+                return b"".join([part async for part in channel.stream_stream(rpc)(iter([data]), metadata=metadata)])
+
+
+def streaming(rpc: str) -> tuple[bool, bool]:
+    """Whether the request and the answer of an RPC are streams."""
+    service, name = rpc.strip("/").split("/")
+    method = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
+    return method.client_streaming, method.server_streaming
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def guarded(serve: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
+    """That server, running."""
+    folder = tmp_path_factory.mktemp("guarded")
+    for tenant in ("default", *TENANTS):
+        (folder / "cascades" / tenant).mkdir(parents=True)
+        for name in ("fast", "quality", "rerank", "plain"):
+            (folder / "cascades" / tenant / f"{name}.yaml").write_text(PLAIN)
+    store = Store(Settings(data_dir=folder).store_at)
+    store.migrate()
+    keys = {}
+    for tenant in TENANTS:
+        store.create_tenant("test", tenant, Quota())
+        store.put_version("test", tenant, f"{tenant}-search", PLAIN)
+        store.activate("test", tenant, f"{tenant}-search", 1)
+        store.add_usage([Usage(tenant, f"{tenant}-search", "2026-01-31", requests=7)])
+    for tenant, role in [*((tenant, role) for tenant in TENANTS for role in Role), (None, Role.ADMIN)]:
+        keys[tenant, role] = store.create_key("test", tenant, role, f"{tenant or 'nobody'}-label")
+    async with serve(folder, cascades_dir=folder / "cascades") as running:
+        made = Guarded(running, store)
+        for place, (key, secret) in keys.items():
+            made.secrets[place], made.key_ids[place] = secret, key.key_id
+        for tenant in TENANTS:
+            writer = made.as_(tenant, Role.WRITER)
+            index = f"{tenant}-index"
+            await running.indexes.CreateIndex(index_pb2.CreateIndexRequest(name=index), metadata=writer)
+        yield made
+    store.close()
