@@ -46,5 +46,10 @@ _RUNNING = select(_VERSION.tenant, _VERSION.cascade, _VERSION.number, _VERSION.t
     schema.rollouts,
     (_ROLLOUT.tenant == _VERSION.tenant)
     & (_ROLLOUT.cascade == _VERSION.cascade)
-    & or_(*(_VERSION.number == column for column in (_ROLLOUT.active, _ROLLOUT.canary, _ROLLOUT.shadow))),
+    & or_(
+        *(
+            _VERSION.number == column
+            for column in (_ROLLOUT.active, _ROLLOUT.previous, _ROLLOUT.canary, _ROLLOUT.shadow)
+        )
+    ),
 )

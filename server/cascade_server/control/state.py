@@ -108,9 +108,10 @@ class TenantState:
 class State:
     """All that is in force at `revision`, which grows with every change.
 
-    `configs` has every version that a rollout runs now, by tenant, cascade and number; `keys` all that are neither
-    revoked nor expired when it was read, by key_id. `unreadable` says why versions that should run are not in
-    `configs`: their texts mean nothing to this release. `keyed` says whether a key was ever made, also one that ended.
+    `configs` has every version that a rollout names, the previous one too, by tenant, cascade and number; `keys` all
+    that are neither revoked nor expired when it was read, by key_id. `unreadable` says why versions that should run are
+    not in `configs`: their texts mean nothing to this release. `keyed` says whether a key was ever made, also one that
+    ended.
     """
 
     revision: int = 0

@@ -28,12 +28,13 @@ def test_a_version_serves_nobody_until_it_is_active(store: Store) -> None:
     assert list(store.state().configs) == [("default", "shop", 1)]
 
 
-def test_the_state_has_the_versions_that_run_and_no_others(store: Store) -> None:
+def test_the_state_has_the_versions_that_run_and_the_one_to_fall_back_on(store: Store) -> None:
     store.activate("ann", *SHOP, 1)
     store.activate("ann", *SHOP, 2)
     store.set_shadow("ann", *SHOP, 3, 5)
     state = store.state()
     assert {place: config.retrieve[0].depth for place, config in state.configs.items()} == {
+        ("default", "shop", 1): 10,
         ("default", "shop", 2): 20,
         ("default", "shop", 3): 30,
     }
