@@ -11,9 +11,10 @@ import structlog
 
 from cascade.config import EndpointConfig
 from cascade.engine import Cascade
+from cascade.inference.batcher import QueueObserver
 from cascade.inference.encoder import Encoder
 from cascade.inference.load import QueueLoad
-from cascade.inference.model import BatchObserver, ModelStatus, ServedModel
+from cascade.inference.model import BatchObserver, ModelStatus, QueueMode, ServedModel
 from cascade.inference.multi_vector import MultiVectorModel
 from cascade.lending import Lending
 from cascade.rerank.listwise.endpoint import Endpoint
@@ -27,10 +28,18 @@ class Models:
     """Every model of the process: made when first asked for, shared by all cascades that name it."""
 
     def __init__(
-        self, *, threads: int | None = None, on_batch: BatchObserver | None = None, device: str = "auto"
+        self,
+        *,
+        threads: int | None = None,
+        device: str = "auto",
+        queue: QueueMode = "fair",
+        on_batch: BatchObserver | None = None,
+        on_queue: QueueObserver | None = None,
     ) -> None:
         self._device = device
+        self._queue: QueueMode = queue
         self._on_batch = on_batch
+        self._on_queue = on_queue
         self._models: dict[tuple[str, str], ServedModel] = {}
         self._endpoints: dict[EndpointConfig, Endpoint] = {}
         self._lending: Lending[ServedModel | Endpoint] = Lending()
@@ -45,7 +54,13 @@ class Models:
         with self._lock:
             found = self._models.get((kind.kind, reference))
             if found is None:
-                found = kind(reference, device=self._device, on_batch=self._on_batch)
+                found = kind(
+                    reference,
+                    device=self._device,
+                    queue=self._queue,
+                    on_batch=self._on_batch,
+                    on_queue=self._on_queue,
+                )
                 self._models[kind.kind, reference] = found
             self._lending.touch(found)
         assert isinstance(found, kind)

@@ -29,6 +29,11 @@ class CostEstimate:
             with self._lock:
                 self._rates.append((self._clock(), seconds / tokens))
 
+    def forget(self) -> None:
+        """What was observed so far is no measure."""
+        with self._lock:
+            self._rates.clear()
+
     def seconds(self, tokens: float) -> float:
         """What `tokens` would take; 0 while nothing recent is known, so that the tier is tried."""
         since = self._clock() - _MEMORY_SECONDS

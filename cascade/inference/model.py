@@ -6,19 +6,23 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, Literal
 
 import structlog
 
 from cascade.budget import Budget
 from cascade.errors import CascadeError, ModelLoadError
-from cascade.inference.batcher import ModelQueue
+from cascade.inference.batcher import ModelQueue, QueueObserver
 from cascade.inference.cost import CostEstimate
 from cascade.inference.device import pick_device
 
 log = structlog.get_logger()
 
 _STEP_TOKENS = 512
+
+QueueMode = Literal["fair", "fifo"]
+"""Who goes first to a busy model: accounts by their shares, or whoever came first."""
 
 BatchObserver = Callable[[str, int, int], None]
 """Told of every batch that a model ran: model, items, tokens."""
@@ -39,11 +43,21 @@ class ServedModel(ABC):
 
     kind: ClassVar[str]
 
-    def __init__(self, reference: str, *, device: str = "auto", on_batch: BatchObserver | None = None) -> None:
+    def __init__(
+        self,
+        reference: str,
+        *,
+        device: str = "auto",
+        queue: QueueMode = "fair",
+        on_batch: BatchObserver | None = None,
+        on_queue: QueueObserver | None = None,
+    ) -> None:
         self.reference = reference
         self.device = device
-        self.queue = ModelQueue(reference)
         self.cost = CostEstimate()
+        self.queue = ModelQueue(
+            reference, fair=queue == "fair", seconds_per_token=partial(self.cost.seconds, 1.0), on_change=on_queue
+        )
         self._on_batch = on_batch
         self._load_lock = threading.Lock()
         self._loaded = False
@@ -89,7 +103,7 @@ class ServedModel(ABC):
                 self._problem = problem
                 raise problem from error
             # The self-test's batches are small and cold: by their rate tiers look too dear, and are never tried.
-            self.cost = CostEstimate()
+            self.cost.forget()
             self._loaded = True
         log.info("model_loaded", model=self.reference, kind=self.kind, device=self.device)
 

@@ -68,7 +68,13 @@ class Server:
         self.port = 0
         self.metrics_port: int | None = None
         self._metrics = Metrics()
-        self.models = Models(threads=settings.threads, on_batch=self._metrics.batch, device=settings.device)
+        self.models = Models(
+            threads=settings.threads,
+            device=settings.device,
+            queue=settings.queue,
+            on_batch=self._metrics.batch,
+            on_queue=self._metrics.overload.queued,
+        )
         self._tenants = Tenants(
             cascades or partial(read_cascades, settings.cascades_dir, presets.load_all()),
             self.models,

@@ -64,7 +64,8 @@ class LanguageModel(ServedModel):
         """
         if test not in self._passed:
             problem = run()
-            self.cost, self.step_cost = CostEstimate(), CostEstimate()  # as after loading: its batches are no measure
+            self.cost.forget()  # as after loading: its batches are no measure
+            self.step_cost.forget()
             self._passed[test] = ModelLoadError(self.reference, f"kind {test}: {problem}") if problem else None
         if (error := self._passed[test]) is not None:
             raise error
