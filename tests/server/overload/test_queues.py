@@ -15,7 +15,7 @@ from cascade_server.settings import Settings
 @pytest.mark.parametrize("queue", ["fair", "fifo"])
 def test_models_serve_as_the_settings_say(queue: str, tmp_path: Path) -> None:
     settings = Settings.model_validate({"port": 0, "metrics_port": None, "data_dir": tmp_path, "queue": queue})
-    server = Server(settings, cascades=lambda: {})
+    server = Server(settings, cascades=dict)
     assert server.models.encoder("embedded:all-minilm-l6-v2").queue.load.fair is (queue == "fair")
 
 
