@@ -160,3 +160,13 @@ async def test_a_setting_out_of_bounds_is_named() -> None:
     _, said = await process.communicate()
     assert process.returncode == 2
     assert said.decode() == "CASCADE_MAX_TOP_K: Input should be greater than or equal to 1, found '0'\n"
+
+
+async def test_a_store_that_cannot_be_used_stops_the_start_by_the_name_of_its_setting(
+    tmp_path: Path, cascades: Path
+) -> None:
+    async with started(tmp_path, "--store-url", "mysql://me:hush@host/name") as process:
+        assert await process.exit_status() == 2
+    (line,) = (line for line in process.log if line["event"] == "cannot_start")
+    assert line["source"] == "CASCADE_STORE_URL"
+    assert "hush" not in str(line)
