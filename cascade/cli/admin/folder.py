@@ -25,7 +25,8 @@ def import_(
     from cascade_server.control.imports import read_texts
 
     admin = session.admin
-    cascades = [(tenant, name, text) for tenant, texts in read_texts(folder).items() for name, text in texts.items()]
+    texts = read_texts(folder)
+    cascades = [(tenant, name, text) for tenant in sorted(texts) for name, text in texts[tenant].items()]
     problems = [
         f"{tenant}/{name}.yaml: {problem}"
         for tenant, name, text in cascades

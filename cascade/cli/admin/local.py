@@ -58,8 +58,6 @@ class LocalPlane:
             await models.aclose()
 
     def __enter__(self) -> Self:
-        if self._settings.store_url is None:
-            self._settings.data_dir.mkdir(parents=True, exist_ok=True)
         self._store.migrate()
         return self
 

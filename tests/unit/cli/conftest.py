@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,19 @@ def cascades(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def target(cascades: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running server."""
-    data_dir = tmp_path_factory.mktemp("data")
+    with _serving(tmp_path_factory.mktemp("data"), cascades) as address:
+        yield address
+
+
+@pytest.fixture
+def own_target(cascades: Path, tmp_path: Path) -> Iterator[str]:
+    """The address of a running server of this test alone, with a store that nobody has changed."""
+    with _serving(tmp_path / "server", cascades) as address:
+        yield address
+
+
+@contextmanager
+def _serving(data_dir: Path, cascades: Path) -> Iterator[str]:
     settings = Settings(port=0, metrics_port=None, data_dir=data_dir, cascades_dir=cascades)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
