@@ -117,9 +117,10 @@ class Changeover:
             self.problems[place] = wired.problem
         return wired
 
-    def _named(self, tenant: str, cascade: str = "") -> bool:
+    def _named(self, tenant: str, cascade: str | None = None) -> bool:
         """Whether these can be names: they become folders and labels, and whoever writes the store is not believed."""
-        wrong = next((name for name in (tenant, cascade or tenant) if not NAME.fullmatch(name)), None)
-        if wrong is not None:
-            self.problems[tenant, cascade, 0] = ConfigError("the store", [f"found {wrong[:80]!r}, which is no name"])
-        return wrong is None
+        name = tenant if cascade is None else cascade
+        if NAME.fullmatch(name):
+            return True
+        self.problems[tenant, cascade or "", 0] = ConfigError("the store", [f"found {name[:80]!r}, which is no name"])
+        return False
