@@ -7,6 +7,7 @@ from cascade_server.access.refusals import Refusal
 from cascade_server.control.state import Role
 from cascade_server.errors import PermissionDeniedError, UnauthenticatedError
 from cascade_server.interceptors.record import current
+from cascade_server.status import shorten
 
 
 def caller() -> Principal:
@@ -29,7 +30,9 @@ def acted_on(tenant: str) -> str:
     """The tenant to act on, for the `tenant` of a request, which may be empty. Raises PermissionDeniedError."""
     found = caller()
     if found.tenant is None:
-        return tenant or current().acting_tenant
+        named = tenant or current().acting_tenant
+        current().fields["tenant"] = shorten(named, 63)
+        return named
     if tenant not in ("", found.tenant):
         # The same for a tenant that is there and for one that is not.
         raise PermissionDeniedError("an admin acts on its own tenant only; another takes an operator", Refusal.TENANT)
