@@ -41,7 +41,9 @@ Html = Annotated[
     Path | None, typer.Option(help="File for a page with charts; it opens anywhere.", dir_okay=False, writable=True)
 ]
 
-_QUICK_SECONDS = 2.0
+_QUICK_SECONDS = 1.0
+_QUICK_CHANGES = 6
+_QUICK_PATIENCE = 20.0
 
 
 @app.command("isolation")
@@ -59,7 +61,9 @@ def isolation_command(
     """A tenant's latency while another asks for ten times its quota, over its latency alone."""
     from cascade.load.isolation import isolation
 
-    options = _options(duration or 96.0, rounds or 6, seed, deadline_ms, threads, cascade, quick)
+    if quick:
+        duration, rounds = _QUICK_SECONDS, 1
+    options = _options(duration or 96.0, rounds or 6, seed, deadline_ms, threads, cascade)
     _run(isolation, options, html, as_json=as_json)
 
 
@@ -78,7 +82,9 @@ def overload_command(
     """Goodput, latency, refusals and recovery at twice and three times the capacity, beside a plain queue."""
     from cascade.load.overload import overload
 
-    options = _options(duration or 120.0, rounds or 2, seed, deadline_ms, threads, cascade, quick)
+    if quick:
+        duration, rounds = _QUICK_SECONDS, 1
+    options = _options(duration or 120.0, rounds or 2, seed, deadline_ms, threads, cascade)
     _run(overload, options, html, as_json=as_json)
 
 
@@ -98,12 +104,14 @@ def reload_command(
     """Changes of configuration under load: errors, answers by a wrong version, and how soon each is in effect."""
     from cascade.load.reload import reload
 
-    options = _options(duration, 1, seed, deadline_ms, threads, cascade, quick)
+    if quick:
+        changes, duration = min(changes, _QUICK_CHANGES), _QUICK_PATIENCE
+    options = _options(duration, 1, seed, deadline_ms, threads, cascade)
     _run(reload, replace(options, changes=changes, processes=processes), html, as_json=as_json)
 
 
 def _options(
-    duration: float, rounds: int, seed: int, deadline_ms: float, threads: int, cascade: Path | None, quick: bool
+    duration: float, rounds: int, seed: int, deadline_ms: float, threads: int, cascade: Path | None
 ) -> Options:
     from cascade.config import load
     from cascade.load.options import Options
@@ -112,8 +120,6 @@ def _options(
     if cascade is not None:
         load(cascade)
         text = cascade.read_text(encoding="utf-8")
-    if quick:
-        duration, rounds = _QUICK_SECONDS, 1
     return Options(duration, rounds, seed=seed, deadline=deadline_ms / 1e3, threads=threads, cascade=text)
 
 

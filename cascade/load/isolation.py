@@ -35,7 +35,7 @@ async def isolation(options: Options, narrator: Narrator) -> Report:
     tenants = {"victim": [work], "aggressor": [replace(work, requests=work.requests[::-1])]}
     async with bench({"server": {}}, tenants, options, narrator) as on:
         seconds = options.seconds / options.rounds
-        capacity = await on.capacity("victim", max(2.0, seconds / 2))
+        capacity = await on.capacity("victim", max(1.0, seconds / 2))
         allowed = capacity * QUOTA_SHARE
         quota = await _limit(on, allowed)
         alone, beside = [], []
@@ -44,7 +44,7 @@ async def isolation(options: Options, narrator: Narrator) -> Report:
         for number in range(options.rounds):
             alone.append(await on.open("victim alone", [victim], seconds, seed=number))
             beside.append(await on.open("victim beside aggressor", [victim, aggressor], seconds, seed=number))
-        await on.capacity("victim", max(2.0, seconds / 2))
+        await on.capacity("victim", max(1.0, seconds / 2))
         return _report(on, alone, beside, quota)
 
 

@@ -46,15 +46,15 @@ async def overload(options: Options, narrator: Narrator) -> Report:
         rate = on.capacities[-1]
         for number in range(options.rounds + 1):
             seen.burst.append(await _burst(on, rate, long / 6, number))
-        await on.capacity(_TENANT, max(2.0, long / 10))
+        await on.capacity(_TENANT, max(1.0, long / 10))
         return _report(on, seen)
 
 
 async def _round(on: Bench, seen: _Seen, long: float, number: int) -> None:
-    rate = await on.capacity(_TENANT, max(2.0, long / 10))
+    rate = await on.capacity(_TENANT, max(1.0, long / 10))
     seen.normal.append(await on.open("80 % load", [on.flow(_TENANT, NORMAL * rate)], long * 0.4, seed=number))
     seen.double.append(await on.open("2x capacity", [on.flow(_TENANT, DOUBLE * rate)], long, seed=number))
-    after = await on.capacity(_TENANT, max(2.0, long / 10))
+    after = await on.capacity(_TENANT, max(1.0, long / 10))
     seen.peak.append((rate + after) / 2)
     overrun = on.flow(_TENANT, DOUBLE * rate, server="fifo")
     seen.fifo.append(await on.open("2x capacity, first come first served", [overrun], long / 3, seed=number))
@@ -64,7 +64,7 @@ async def _burst(on: Bench, rate: float, long: float, number: int) -> Phase:
     """Three times the capacity for `long` seconds, and without a pause the normal load again."""
     burst = on.flow(_TENANT, TRIPLE * rate, name=_BURST, end=long)
     after = on.flow(_TENANT, NORMAL * rate, name=_AFTER, begin=long)
-    return await on.open("3x capacity, then 80 % load", [burst, after], long + max(2.0, 0.6 * long), seed=100 + number)
+    return await on.open("3x capacity, then 80 % load", [burst, after], long + max(1.5, 0.6 * long), seed=100 + number)
 
 
 def _report(on: Bench, seen: _Seen) -> Report:

@@ -25,7 +25,8 @@ RATE = 25.0
 """Requests a second of each tenant to each process."""
 
 _TENANTS = ("red", "blue")
-_SEGMENT = 10.0
+_SEGMENTS = 20
+_SEGMENT_SECONDS = (1.0, 10.0)
 _SHOWN = 20
 
 
@@ -52,7 +53,8 @@ async def reload(options: Options, narrator: Narrator) -> Report:
 async def _load(on: Bench, changers: Sequence[Changer], working: Sequence[asyncio.Task[None]]) -> None:
     """Load all servers until all changes are made, or for as long as it may take."""
     until, number = time.monotonic() + on.options.seconds, 0
-    seconds = min(_SEGMENT, on.options.seconds)
+    shortest, longest = _SEGMENT_SECONDS
+    seconds = min(max(on.options.seconds / _SEGMENTS, shortest), longest)
     while not all(task.done() for task in working) and time.monotonic() < until:
         flows = [
             on.flow(tenant, RATE, server=server, name=f"{tenant} on {server}")

@@ -20,7 +20,7 @@ function edges() {
 function drawSeconds() {
   const name = byId("flow").value;
   const bars = data.outcomes.map((outcome, place) => ({
-    type: "bar", name: outcome, marker: { color: colour(outcome) }, hovertemplate: "%{y} " + outcome + "<extra>second %{x:.0f}</extra>",
+    type: "bar", name: outcome, width: 1, offset: 0, marker: { color: colour(outcome) }, hovertemplate: "%{y} " + outcome + "<extra>second %{x:.0f}</extra>",
     ...seconds(name, (flow) => flow.counts.map((counts) => counts[place])),
   })).filter((bar) => bar.y.some((value) => value));
   const labels = data.phases.filter((phase) => phase.flows.some((flow) => flow.name === name)).map((phase) => ({
@@ -41,14 +41,13 @@ const place = (percent) => -Math.log10(1 - percent / 100);
 
 function drawSpread() {
   const shown = [0, 50, 90, 95, 99, 99.9, 99.99];
-  const traces = data.phases.flatMap((phase, n) => phase.flows.filter((flow) => flow.spread.length > 1).map((flow) => ({
-    type: "scatter", mode: "lines", name: plain(phase.label + (phase.flows.length > 1 ? ": " + flow.name : "")),
-    line: { color: colour(HUES[new Set(data.phases.slice(0, n).map((p) => p.label)).size % HUES.length]), width: 1.4 },
-    x: flow.spread.map(([percent]) => place(percent)), y: flow.spread.map(([, s]) => s * 1000),
-    text: flow.spread.map(([percent]) => "p" + percent), hovertemplate: "%{text} %{y:.1f} ms<extra>" + plain(phase.label) + "</extra>",
-  })));
+  const traces = data.spreads.filter((spread) => spread.points.length > 1).map((spread, n) => ({
+    type: "scatter", mode: "lines", name: plain(spread.name), line: { color: colour(HUES[n % HUES.length]), width: 1.6, dash: n < HUES.length ? "solid" : "dot" },
+    x: spread.points.map(([percent]) => place(percent)), y: spread.points.map(([, s]) => s * 1000),
+    text: spread.points.map(([percent]) => "p" + percent), hovertemplate: "%{text} %{y:.1f} ms<extra>" + plain(spread.name) + "</extra>",
+  }));
   const xaxis = { tickvals: shown.map(place), ticktext: shown.map(String), title: { text: "percentile" } };
-  Plotly.react("spread", traces, layout({ margin: { l: 60, r: 20, t: 30, b: 50 }, xaxis, yaxis: { type: "log", title: { text: "ms, log scale" } } }), CONFIG);
+  Plotly.react("spread", traces, layout({ showlegend: true, margin: { l: 60, r: 20, t: 30, b: 50 }, xaxis, yaxis: { type: "log", title: { text: "ms, log scale" } } }), CONFIG);
 }
 
 function drawAll() {

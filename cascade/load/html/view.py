@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from cascade.load.latencies import Latencies
@@ -21,14 +22,23 @@ def view(found: Report) -> dict[str, Any]:
             {"label": phase.label, "started": round(phase.started - begin, 3), "flows": _flows(phase)}
             for phase in found.phases
         ],
+        "spreads": [{"name": name, "points": spread(latencies)} for name, latencies in _pooled(found.phases).items()],
     }
 
 
+def _pooled(phases: Sequence[Phase]) -> dict[str, list[float]]:
+    """The latencies of answers, those of all rounds of a phase together, for each of its flows."""
+    found: dict[str, list[float]] = {}
+    for phase in phases:
+        flows = sorted({reply.flow for reply in phase.replies})
+        for flow in flows:
+            name = f"{phase.label.partition(',')[0]}: {flow}" if len(flows) > 1 else phase.label
+            found.setdefault(name, []).extend(phase.answered(flow))
+    return found
+
+
 def _flows(phase: Phase) -> list[dict[str, Any]]:
-    return [
-        {"name": name, **timeline(phase, name), "spread": spread(phase.answered(name))}
-        for name in sorted({reply.flow for reply in phase.replies})
-    ]
+    return [{"name": name, **timeline(phase, name)} for name in sorted({reply.flow for reply in phase.replies})]
 
 
 def timeline(phase: Phase, flow: str) -> dict[str, Any]:
@@ -56,6 +66,6 @@ def timeline(phase: Phase, flow: str) -> dict[str, Any]:
 def spread(latencies: list[float]) -> list[tuple[float, float]]:
     """(percentile, seconds) up to the last percentile that these are enough for."""
     found, count = Latencies(latencies), len(latencies)
-    steps = [percent for percent in _STEPS if count * (1 - percent / 100) >= 1]
+    steps = [percent for percent in _STEPS if count * (100 - percent) >= 100]
     each = [(percent, found.percentile(percent)) for percent in steps]
     return [(percent, seconds) for percent, seconds in each if seconds is not None]
