@@ -7,13 +7,9 @@ from dataclasses import asdict
 from datetime import date, datetime
 
 from cascade.budget import Priority
-from cascade.config import CascadeConfig, parse
-from cascade.errors import ConfigError, InvalidInputError, Violation
+from cascade.errors import InvalidInputError, Violation
 from cascade_server.cascade_files import NAME
 from cascade_server.control.state import Quota
-
-MAX_TEXT_CHARS = 256 * 1024
-"""A cascade is a page; YAML of many megabytes would take minutes to read."""
 
 _MAX_LABEL_CHARS = 200
 _MOST = 2**53
@@ -80,13 +76,6 @@ def check_day(field: str, day: str) -> None:
     except ValueError:
         pass
     _refuse(field, f"found {day[:80]!r}, expected a day such as 2026-01-31")
-
-
-def read_text(text: str, source: str) -> CascadeConfig:
-    """The cascade that `text` describes. Raises ConfigError, also for what is too long to be one."""
-    if len(text) > MAX_TEXT_CHARS:
-        raise ConfigError(source, [f"found {len(text)} characters, expected at most {MAX_TEXT_CHARS}"])
-    return parse(text, source)
 
 
 def _refuse(field: str, message: str) -> None:

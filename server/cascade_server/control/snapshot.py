@@ -8,10 +8,9 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection, or_, select
 
-from cascade.config import CascadeConfig
+from cascade.config import CascadeConfig, parse
 from cascade.errors import ConfigError
 from cascade_server.control import keys, schema, tenants
-from cascade_server.control.checks import read_text
 from cascade_server.control.state import State
 
 log = structlog.get_logger()
@@ -31,7 +30,7 @@ def read_state(
     for tenant, cascade, number, text in connection.execute(_RUNNING):
         place = (tenant, cascade, number)
         try:
-            texts[text] = parsed.get(text) or read_text(text, f"{tenant}/{cascade} version {number}")
+            texts[text] = parsed.get(text) or parse(text, f"{tenant}/{cascade} version {number}")
             configs[place] = texts[text]
         except ConfigError as error:
             unreadable[place] = str(error)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, insert, select
 
-from cascade.config import CascadeConfig
+from cascade.config import CascadeConfig, parse
 from cascade.errors import ConfigError, NotFoundError
 from cascade_server.control import schema
 from cascade_server.control.change import Change
-from cascade_server.control.checks import check_name, read_text
+from cascade_server.control.checks import check_name
 from cascade_server.control.known import require_tenant
 from cascade_server.control.state import Version
 
@@ -21,7 +21,7 @@ def read(tenant: str, cascade: str, text: str) -> CascadeConfig:
     """What `text` says, when it may be put. Raises InvalidInputError for the names, ConfigError for the text."""
     check_name("tenant", tenant)
     check_name("cascade", cascade)
-    config = read_text(text, f"{tenant}/{cascade}")
+    config = parse(text, f"{tenant}/{cascade}")
     if "\0" in config.description:
         raise ConfigError(f"{tenant}/{cascade}", ["description: found a NUL character, which cannot be kept"])
     return config
