@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import grpc
@@ -246,12 +245,14 @@ class Server(server_pb2_grpc.ServerServiceServicer):
 class Awaited:
     """An AsyncClient used like a Client: every call runs on one event loop until it has answered."""
 
-    def __init__(self, runner: asyncio.Runner, *arguments: Any, **options: Any) -> None:
+    def __init__(self, runner: asyncio.Runner, client: Any) -> None:
         self._runner = runner
-        self._client = AsyncClient(*arguments, **options)
+        self._client = client
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
+        if name == "admin":
+            return Awaited(self._runner, method)
 
         def call(*arguments: Any, **options: Any) -> Any:
             async def run() -> Any:
@@ -271,8 +272,10 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     with asyncio.Runner() as runner:
 
         def make(*arguments: Any, **options: Any) -> Any:
-            kind = Client if request.param == "sync" else partial(Awaited, runner)
-            clients.append(kind(*arguments, **options))
+            asynchronous = request.param == "async"
+            kind = AsyncClient if asynchronous else Client
+            made = kind(*arguments, **options)
+            clients.append(Awaited(runner, made) if asynchronous else made)
             return clients[-1]
 
         yield make
