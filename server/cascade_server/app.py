@@ -105,6 +105,7 @@ class Server:
             forbidden=partial(check_sources, settings=settings),
             load=self._tenants.try_load,
             follow=self._watcher.follow,
+            counted=self._usage.flush,
         )
         self._authenticator = Authenticator(settings, lambda: self._watcher.state)
         self._requests = RequestInterceptor(AccessCheck(self._authenticator), self._tenants, self._metrics, settings)

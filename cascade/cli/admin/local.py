@@ -34,7 +34,11 @@ class LocalPlane:
         self._store = Store(settings.store_at)
         self._caller = Principal(f"local:{_user()}", None, Role.ADMIN)
         plane = ControlPlane(
-            self._store, forbidden=partial(check_sources, settings=settings), load=self._load, follow=_nobody_follows
+            self._store,
+            forbidden=partial(check_sources, settings=settings),
+            load=self._load,
+            follow=_no_server,
+            counted=_no_server,
         )
         self._servicer = AdminServicer(plane)
 
@@ -67,8 +71,8 @@ class LocalPlane:
         self._store.close()
 
 
-async def _nobody_follows() -> None:
-    """There is no server in this process."""
+async def _no_server() -> None:
+    """Nobody in this process has to follow a change, or has counted anything."""
 
 
 def _user() -> str:

@@ -25,15 +25,18 @@ class ControlPlane:
         forbidden: Callable[[CascadeConfig], Sequence[str]],
         load: Callable[[CascadeConfig], Awaitable[None]],
         follow: Callable[[], Awaitable[None]],
+        counted: Callable[[], Awaitable[object]],
     ) -> None:
         """`forbidden` names the sources of a cascade that are not allowed, `load` raises ModelLoadError.
 
-        `follow` has this process do what the store says now, and raises nothing: the change is made then.
+        `follow` has this process do what the store says now, and raises nothing: the change is made then. `counted`
+        has the store know what this process has counted of what was used, as far as it can be reached.
         """
         self.store = store
         self._forbidden = forbidden
         self._load = load
         self._follow = follow
+        self.counted = counted
 
     async def read(self, query: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What a method of the store returns, which may wait for a disk or a database."""

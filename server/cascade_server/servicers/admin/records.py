@@ -34,5 +34,6 @@ class RecordCalls:
         """See the proto."""
         tenant = looked_at(request.tenant)
         since, until = days(request, datetime.now(UTC).date())
+        await self._plane.counted()
         usage = await self._plane.read(self._plane.store.usage, tenant, since, until)
         return admin_pb2.GetUsageResponse(usage=[usage_message(row) for row in usage])
