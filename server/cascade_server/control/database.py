@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from cascade.errors import ConfigError
@@ -18,19 +18,22 @@ from cascade_server.control.change import Change
 from cascade_server.errors import StoreError
 
 SETTING = "CASCADE_STORE_URL"
-_WAIT_SECONDS = 5
+WAIT_SECONDS = 5.0
 """How long to wait for a connection, or for another's change to end."""
 
 
 class Database:
     """Changes happen one by one and whole or not at all; whoever reads sees the store as it was at one moment."""
 
-    def __init__(self, url: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Connects to nothing yet. Raises ConfigError for a URL that cannot be used."""
+    def __init__(
+        self, url: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC), wait: float = WAIT_SECONDS
+    ) -> None:
+        """Connects to nothing yet, and later waits `wait` seconds at most. Raises ConfigError for an unusable URL."""
         self._clock = clock
+        self._wait_ms = int(wait * 1000)
         parsed = _checked(url)
         try:
-            self.engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+            self.engine = _sqlite(parsed, wait) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed, wait)
         except ModuleNotFoundError as error:
             problem = f"needs the package {error.name}; install cascade-ranking[postgresql]"
             raise ConfigError(SETTING, [problem]) from error
@@ -54,7 +57,11 @@ class Database:
         """A transaction that is committed at the end of the block; on SQLite it shuts others out from its start."""
         with failures(), self._changes.begin() as connection:
             if not self.sqlite:
-                connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'"))
+                # It neither waits long nor, when its process hangs, keeps others waiting for ever.
+                connection.exec_driver_sql(
+                    f"SET LOCAL lock_timeout = {self._wait_ms};"
+                    f"SET LOCAL idle_in_transaction_session_timeout = {2 * self._wait_ms}"
+                )
             yield connection
 
     @contextmanager
@@ -103,8 +110,8 @@ def _checked(url: str) -> URL:
     return parsed
 
 
-def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _WAIT_SECONDS})
+def _sqlite(url: URL, wait: float) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": wait})
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: object) -> None:
@@ -120,13 +127,13 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _postgresql(url: URL) -> Engine:
-    patience = {"connect_timeout": _WAIT_SECONDS, "tcp_user_timeout": 2 * _WAIT_SECONDS * 1000}
+def _postgresql(url: URL, wait: float) -> Engine:
+    patience = {"connect_timeout": max(2, round(wait)), "tcp_user_timeout": int(2000 * wait)}
     return create_engine(
         url,
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
-        pool_timeout=_WAIT_SECONDS,
+        pool_timeout=wait,
         connect_args={name: value for name, value in patience.items() if name not in url.query},
     )
 

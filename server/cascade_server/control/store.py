@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from cascade.config import CascadeConfig
 from cascade_server.control import audit, keys, migrations, rollouts, schema, tenants, usage, versions
-from cascade_server.control.database import Database
+from cascade_server.control.database import WAIT_SECONDS, Database
 from cascade_server.control.known import require_tenant
 from cascade_server.control.snapshot import read_state
 from cascade_server.control.state import AuditEntry, Key, Quota, Role, Rollout, State, TenantState, Usage, Version
@@ -22,9 +22,18 @@ class Store:
     that take names InvalidInputError. `actor` is who changes it, for the audit log.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Connects to nothing yet. Raises ConfigError for a URL that cannot be used."""
-        self._database = Database(url, clock)
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        wait: float = WAIT_SECONDS,
+    ) -> None:
+        """Connects to nothing yet, and later waits `wait` seconds at most for a connection or another's change to end.
+
+        Raises ConfigError for a URL that cannot be used.
+        """
+        self._database = Database(url, clock, wait)
         self._parsed: Mapping[str, CascadeConfig] = {}
 
     def migrate(self) -> None:

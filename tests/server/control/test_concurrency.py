@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from cascade.errors import AlreadyExistsError
+from cascade_server.control.database import Database
 from cascade_server.control.state import Quota, State, Usage
 from cascade_server.control.store import Store
+from cascade_server.errors import StoreError
 
 EACH = 8
 
@@ -147,3 +149,15 @@ def test_an_error_in_the_middle_of_a_change_undoes_all_of_it(store: Store, monke
     assert store.state() == before
     assert store.create_tenant("ann", "shop", Quota()).name == "shop"
     assert store.revision() == 2
+
+
+def test_a_process_that_hangs_in_the_middle_of_a_change_is_no_reason_to_wait_for_ever(store: Store, place: Any) -> None:
+    impatient = Store(place.url, wait=0.05)
+    database = Database(place.url)
+    with database.change("ann"):
+        with pytest.raises(StoreError, match="lock"):
+            impatient.create_tenant("bob", "shop", Quota())
+        assert impatient.revision() == 1
+    assert impatient.create_tenant("bob", "shop", Quota()).name == "shop"
+    impatient.close()
+    database.close()
