@@ -19,7 +19,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 RANKING = "cascade_api.v1.RankingService"
 INDEX = "cascade_api.v1.IndexService"
 SERVER = "cascade_api.v1.ServerService"
-SERVICES = ("", RANKING, INDEX, SERVER)
+ADMIN = "cascade_api.v1.AdminService"
+SERVICES = ("", RANKING, INDEX, SERVER, ADMIN)
 
 
 async def serving(running: Any) -> dict[str, bool]:
@@ -40,7 +41,7 @@ async def test_a_model_that_is_not_there_is_seen_and_refused_and_harms_no_other_
     tier = "{kind: cross_encoder, depth: 5, model: /no/such/model}"
     broken = parse(f"retrieve: [{{kind: bm25}}]\ntiers: [{tier}]", "broken")
     async with serve(tmp_path, {"plain": configs["plain"], "broken": broken}) as running:
-        assert await serving(running) == {"": False, RANKING: False, INDEX: True, SERVER: True}
+        assert await serving(running) == {"": False, RANKING: False, INDEX: True, SERVER: True, ADMIN: True}
         refusal = await refused(running.rank(cascade="broken"))
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "MODEL_LOAD")
         assert refusal.facts["model"] == "/no/such/model"
@@ -68,7 +69,7 @@ async def test_a_model_whose_worker_has_ended_is_seen(serve: Any, configs: Any, 
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
         await running.server.models.encoder("embedded:all-minilm-l6-v2").aclose()
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        assert await serving(running) == {"": False, RANKING: False, INDEX: False, SERVER: True}
+        assert await serving(running) == {"": False, RANKING: False, INDEX: False, SERVER: True, ADMIN: True}
 
 
 async def test_a_server_that_stops_says_so_and_does_not_wait_for_those_who_watch(
@@ -87,4 +88,4 @@ async def test_reflection_lists_every_service(plain: Any) -> None:
     call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
     answers = [answer async for answer in call]
     names = {service.name for service in answers[0].list_services_response.service}
-    assert names == {RANKING, INDEX, SERVER, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+    assert names == {*SERVICES[1:], "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}

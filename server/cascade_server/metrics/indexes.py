@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -26,9 +26,9 @@ class IndexSizes(Collector):
         """`index` is gone."""
         self._sizes.get(tenant, {}).pop(index, None)
 
-    def keep(self, tenants: Container[str]) -> None:
-        """Only `tenants` are there."""
-        self._sizes = {tenant: sizes for tenant, sizes in self._sizes.items() if tenant in tenants}
+    def forget(self, tenant: str) -> None:
+        """A tenant is gone, and its indexes are shown no more."""
+        self._sizes.pop(tenant, None)
 
     def collect(self) -> Iterable[Metric]:
         """One sample for each of the largest indexes, and one for the rest."""

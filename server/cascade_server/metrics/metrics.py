@@ -70,20 +70,22 @@ class Metrics:
 
         The series of all others go, and the counters of these begin at 0.
         """
-        stages = {
-            tenant: {
-                name: frozenset(s for config in versions for s in config.stage_names)
-                for name, versions in found.items()
-            }
-            for tenant, found in cascades.items()
-        }
-        for labels in self._names.replace(stages):
-            self.registry.forget(**labels)
-        self.indexes.keep(cascades)
+        for tenant in self._names.tenants - cascades.keys():
+            self.configure(tenant, None)
         for tenant, found in cascades.items():
-            for cascade, versions in found.items():
-                for config in versions:
-                    self._stages.expect(tenant, cascade, config)
+            self.configure(tenant, found)
+
+    def configure(self, tenant: str, cascades: Mapping[str, Collection[CascadeConfig]] | None) -> None:
+        """These are all versions of a tenant's cascades that run, from now on; None for a tenant that is gone."""
+        found = cascades or {}
+        stages = {name: frozenset(s for c in versions for s in c.stage_names) for name, versions in found.items()}
+        for labels in self._names.replace(tenant, None if cascades is None else stages):
+            self.registry.forget(**labels)
+        if cascades is None:
+            self.indexes.forget(tenant)
+        for cascade, versions in found.items():
+            for config in versions:
+                self._stages.expect(tenant, cascade, config)
 
     def started(self) -> None:
         """A request arrived."""

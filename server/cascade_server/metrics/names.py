@@ -6,20 +6,28 @@ from collections.abc import Iterator, Mapping, Set
 
 from cascade_server.interceptors.record import OTHER
 
-Stages = Mapping[str, Mapping[str, Set[str]]]
-"""Names of stages by tenant and cascade."""
-
 
 class Names:
     """Whatever callers make up, there are no more labels than tenants, cascades and stages, and one."""
 
     def __init__(self) -> None:
-        self._stages: Stages = {}
+        self._stages: dict[str, Mapping[str, Set[str]]] = {}
 
-    def replace(self, stages: Stages) -> list[dict[str, str]]:
-        """These are all names from now on. Returns the labels of those that are gone."""
-        before, self._stages = self._stages, stages
-        return list(_gone(before, stages))
+    @property
+    def tenants(self) -> Set[str]:
+        """Every tenant that may be named."""
+        return self._stages.keys()
+
+    def replace(self, tenant: str, cascades: Mapping[str, Set[str]] | None) -> list[dict[str, str]]:
+        """These are the stages by cascade of `tenant` from now on, None for one that is gone.
+
+        Returns the labels of names that are gone.
+        """
+        before = self._stages.pop(tenant, {})
+        if cascades is None:
+            return [{"tenant": tenant}]
+        self._stages[tenant] = cascades
+        return list(_gone(tenant, before, cascades))
 
     def tenant(self, name: str) -> str:
         """The label for a tenant."""
@@ -34,14 +42,10 @@ class Names:
         return self._stages.get(tenant, {}).get(cascade, frozenset())
 
 
-def _gone(before: Stages, now: Stages) -> Iterator[dict[str, str]]:
-    for tenant, cascades in before.items():
-        if tenant not in now:
-            yield {"tenant": tenant}
+def _gone(tenant: str, before: Mapping[str, Set[str]], now: Mapping[str, Set[str]]) -> Iterator[dict[str, str]]:
+    for cascade, stages in before.items():
+        if cascade not in now:
+            yield {"tenant": tenant, "cascade": cascade}
             continue
-        for cascade, stages in cascades.items():
-            if cascade not in now[tenant]:
-                yield {"tenant": tenant, "cascade": cascade}
-                continue
-            for stage in stages - now[tenant][cascade]:
-                yield {"tenant": tenant, "cascade": cascade, "stage": stage}
+        for stage in stages - now[cascade]:
+            yield {"tenant": tenant, "cascade": cascade, "stage": stage}

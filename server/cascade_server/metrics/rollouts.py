@@ -11,6 +11,7 @@ from cascade_server.metrics.registry import Registry
 
 _CASCADE = ("tenant", "cascade")
 _VERSIONS = (*_CASCADE, "version")
+_PARTS = ("active", "canary", "shadow")
 
 
 class RolloutMetrics:
@@ -51,11 +52,13 @@ class RolloutMetrics:
             _CASCADE,
         )
         self._of_versions = (self._seconds, self._degraded, self._tokens, self._cost)
-        self._of_pairs = (self._overlap, self._rbo, self._lost)
+        self._reasons: set[str] = set()
 
     def rolled_out(self, tenant: str, rollout: Rollout) -> None:
         """These versions run now."""
         before = self._rollouts.get((tenant, rollout.cascade))
+        if before == rollout:
+            return
         self._rollouts[tenant, rollout.cascade] = rollout
         if before is not None:
             self._begin_anew(tenant, before, rollout)
@@ -71,8 +74,11 @@ class RolloutMetrics:
     def withdrawn(self, tenant: str, cascade: str) -> None:
         """No version of that cascade runs any more."""
         if self._rollouts.pop((tenant, cascade), None) is not None:
-            for metric in (self._number, self._percent, *self._of_versions, *self._of_pairs):
-                metric.remove_by_labels({"tenant": tenant, "cascade": cascade})
+            for version in _PARTS:
+                self._forget(tenant, cascade, version)
+                self._number.remove(tenant, cascade, version)
+                self._percent.remove(tenant, cascade, version)
+            self._forget_pair(tenant, cascade)
 
     def unusable(self, versions: Mapping[tuple[str, str], int]) -> None:
         """So many versions of these cascades, by tenant and cascade, should be in force and cannot be."""
@@ -103,13 +109,22 @@ class RolloutMetrics:
     def lost(self, tenant: str, cascade: str, reason: str) -> None:
         """A copy was not answered; `reason` is one of few words, such as full or error."""
         if (tenant, cascade) in self._rollouts:
+            self._reasons.add(reason)
             self._lost.labels(tenant, cascade, reason).inc()
 
     def _begin_anew(self, tenant: str, before: Rollout, now: Rollout) -> None:
-        for version in ("active", "canary", "shadow"):
+        for version in _PARTS:
             if getattr(before, version) != getattr(now, version):
-                for metric in self._of_versions:
-                    metric.remove_by_labels({"tenant": tenant, "cascade": now.cascade, "version": version})
+                self._forget(tenant, now.cascade, version)
         if (before.active, before.shadow) != (now.active, now.shadow):
-            for metric in self._of_pairs:
-                metric.remove_by_labels({"tenant": tenant, "cascade": now.cascade})
+            self._forget_pair(tenant, now.cascade)
+
+    def _forget(self, tenant: str, cascade: str, version: str) -> None:
+        for metric in self._of_versions:
+            metric.remove(tenant, cascade, version)
+
+    def _forget_pair(self, tenant: str, cascade: str) -> None:
+        self._overlap.remove(tenant, cascade)
+        self._rbo.remove(tenant, cascade)
+        for reason in self._reasons:
+            self._lost.remove(tenant, cascade, reason)

@@ -27,7 +27,7 @@ class TenantMetrics:
         for name in _LIMITS:
             limit = getattr(quota, name)
             if limit is None:
-                self._quota.remove_by_labels({"tenant": tenant, "quota": name})
+                self._quota.remove(tenant, name)
             else:
                 self._quota.labels(tenant, name).set(limit)
 

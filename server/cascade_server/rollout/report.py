@@ -23,13 +23,14 @@ class Report:
     def changed(self, tenants: Mapping[str, Tenant], problems: Mapping[Place, object]) -> None:
         """These are all tenants now, and what cannot be in force."""
         before, self._said = self._said, dict(tenants)
-        self._metrics.configured({name: _configs(tenant) for name, tenant in tenants.items()})
         for name in before.keys() - tenants.keys():
             self._withdraw(name, before[name], Tenant(name))
+            self._metrics.configure(name, None)
         for name, tenant in tenants.items():
             said = before.get(name)
             if said is tenant:
                 continue
+            self._metrics.configure(name, _configs(tenant))
             self._metrics.tenants.may_use(name, tenant.quota)
             if said is not None:
                 self._withdraw(name, said, tenant)
