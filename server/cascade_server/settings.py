@@ -43,7 +43,9 @@ class Settings(BaseSettings):
     )
     tls_certificate: Path | None = Field(None, description="PEM chain to serve TLS with; read again when it changes.")
     tls_key: Path | None = Field(None, description="Its private key, PEM.")
-    tls_client_ca: Path | None = Field(None, description="PEM roots of client certificates; callers may then show one.")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM roots of client certificates; every caller must then show one."
+    )
     jwt_jwks: str | None = Field(None, description="File or https URL of the JWKS that tokens are checked against.")
     jwt_audience: str | None = Field(None, description="The audience that tokens must name; required with jwt_jwks.")
     jwt_issuer: str | None = Field(None, description="The issuer that tokens must name; required with jwt_jwks.")
