@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cascade import presets
+from cascade.config import parse
 from cascade.load import machine, validity
 from cascade.load.generator import Generator
 from cascade.load.narrator import Narrator
@@ -38,7 +39,10 @@ class Bench:
         tenancy: Tenancy,
         options: Options,
         narrator: Narrator,
+        *,
+        cheaper: bool,
     ) -> None:
+        """`cheaper` says whether the cascades allow a busy server to do less."""
         self.servers = running
         self.tenancy = tenancy
         self.options = options
@@ -46,7 +50,7 @@ class Bench:
         self.phases: list[Phase] = []
         self.capacities: list[float] = []
         self._generator = generator
-        self._seed = options.seed
+        self._cheaper = cheaper
         self._before = self._used()
 
     def flow(
@@ -54,7 +58,8 @@ class Bench:
     ) -> Flow:
         """A tenant's requests to a server, the first one unless it is named, between two moments of a phase."""
         target = (self.servers[server] if server else next(iter(self.servers.values()))).target
-        return Flow(name or tenant, target, tenant, rate, self.tenancy.metadata(tenant), begin=begin, end=end)
+        metadata = self.tenancy.metadata(tenant)
+        return Flow(name or tenant, target, tenant, rate, metadata, begin=begin, end=end, cheaper=self._cheaper)
 
     async def open(self, label: str, flows: Sequence[Flow], seconds: float, *, seed: int) -> Phase:
         """Load for `seconds`."""
@@ -136,7 +141,9 @@ async def bench(
             tenancy = await provide(targets[0], tenants)
             for target in targets:
                 await until_answered(target, tenancy, tenants)
-            yield Bench(generator, running, tenancy, options, narrator)
+            configs = [parse(work.text, work.cascade) for each_tenant in tenants.values() for work in each_tenant]
+            cheaper = all(config.on_overload == "cheaper" for config in configs)
+            yield Bench(generator, running, tenancy, options, narrator, cheaper=cheaper)
 
 
 def summary(phase: Phase) -> str:

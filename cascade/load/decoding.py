@@ -18,7 +18,7 @@ _OUTCOMES = {
     grpc.StatusCode.DEADLINE_EXCEEDED: Outcome.EXPIRED,
 }
 
-_BY_PLAN = "overloaded"
+_BUSY = "overloaded"
 
 
 class Ended(NamedTuple):
@@ -43,7 +43,7 @@ def reply_of(ended: Ended) -> Reply:
         reasons = [stage.reason for stage in response.trace if stage.reason]
         return Reply(
             *about,
-            _outcome(reasons),
+            _outcome(reasons, cheaper=flow.cheaper),
             reason=", ".join(f"{stage.stage} {stage.reason}" for stage in response.trace if stage.reason),
             cascade=made.cascade,
             version=made.cascade_version,
@@ -53,11 +53,11 @@ def reply_of(ended: Ended) -> Reply:
     return Reply(*about, _OUTCOMES.get(ended.result.code(), Outcome.FAILED), reason=_why(ended.result))
 
 
-def _outcome(reasons: list[str]) -> Outcome:
-    """Of an answer whose trace has these reasons, by which its stages did less than the cascade asks for."""
+def _outcome(reasons: list[str], *, cheaper: bool) -> Outcome:
+    """Of an answer whose stages did less than they should, if at all, for these reasons."""
     if not reasons:
         return Outcome.ANSWERED
-    return Outcome.CHEAPER if set(reasons) == {_BY_PLAN} else Outcome.DEGRADED
+    return Outcome.CHEAPER if cheaper and set(reasons) == {_BUSY} else Outcome.DEGRADED
 
 
 def _why(error: grpc.aio.AioRpcError) -> str:

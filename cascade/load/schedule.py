@@ -19,7 +19,8 @@ Floats = NDArray[np.float64]
 class Flow:
     """Requests of one tenant to one server, `rate` of them a second from `begin` to `end` seconds after the start.
 
-    `metadata` is what every call carries; `pool` names the requests to draw from.
+    `metadata` is what every call carries; `pool` names the requests to draw from. `cheaper` says whether their cascade
+    allows a busy server to do less.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Flow:
     arrivals: Arrivals = "poisson"
     begin: float = 0.0
     end: float = math.inf
+    cheaper: bool = False
 
 
 @dataclass(frozen=True, slots=True)

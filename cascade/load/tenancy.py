@@ -13,6 +13,7 @@ from cascade.load.workload import Workload
 from cascade_api.v1 import ranking_pb2, ranking_pb2_grpc
 from cascade_client import AsyncClient
 from cascade_client.admin_types import Role
+from cascade_client.errors import from_rpc
 
 _PATIENCE = 120.0
 _POLL = 0.05
@@ -21,6 +22,7 @@ _NOT_YET = {
     grpc.StatusCode.UNAUTHENTICATED,
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNAVAILABLE,
 }
 
 
@@ -56,7 +58,7 @@ async def provide(target: str, tenants: Mapping[str, Iterable[Workload]]) -> Ten
 
 
 async def until_answered(target: str, tenancy: Tenancy, tenants: Mapping[str, Iterable[Workload]]) -> None:
-    """Return once the server at `target` answers every tenant by each cascade. Raises AioRpcError, TimeoutError."""
+    """Return once the server at `target` answers every tenant by each cascade. Raises ClientError, TimeoutError."""
     async with grpc.aio.insecure_channel(target) as channel:
         rank = ranking_pb2_grpc.RankingServiceStub(channel).Rank
         for tenant, workloads in tenants.items():
@@ -70,11 +72,11 @@ async def until_answered(target: str, tenancy: Tenancy, tenants: Mapping[str, It
 
 
 async def _problem(answer: Awaitable[object]) -> str:
-    """Why there is no answer yet, empty when there is one. Raises AioRpcError where waiting does not help."""
+    """Why there is no answer yet, empty when there is one. Raises ClientError where waiting does not help."""
     try:
         await answer
     except grpc.aio.AioRpcError as error:
         if error.code() not in _NOT_YET:
-            raise
+            raise from_rpc(error) from error
         return error.details() or error.code().name
     return ""

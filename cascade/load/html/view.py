@@ -66,6 +66,6 @@ def timeline(phase: Phase, flow: str) -> dict[str, Any]:
 def spread(latencies: list[float]) -> list[tuple[float, float]]:
     """(percentile, seconds) up to the last percentile that these are enough for."""
     found, count = Latencies(latencies), len(latencies)
-    steps = [percent for percent in _STEPS if count * (100 - percent) >= 100]
+    steps = [percent for percent in _STEPS if count * (100 - percent) > 100 - 1e-6]
     each = [(percent, found.percentile(percent)) for percent in steps]
     return [(percent, seconds) for percent, seconds in each if seconds is not None]
