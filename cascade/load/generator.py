@@ -53,6 +53,11 @@ class Generator:
         order = Closed(flow, start, seconds, deadline, concurrency)
         return Phase(label, start, seconds, deadline, {}, await self._run(order))
 
+    def stop(self) -> None:
+        """End the process; it holds nothing, and whoever waits for it learns that it has ended."""
+        self._process.kill()
+        self._process.join()
+
     async def _run(self, order: Order) -> list[Reply]:
         def ask() -> list[Reply] | str:
             try:
@@ -75,8 +80,7 @@ class Generator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()  # it holds nothing, and whoever waits for it learns that it has ended
-        self._process.join()
+        self.stop()
         self._orders.close()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -19,6 +20,7 @@ RANK = "/cascade_api.v1.RankingService/Rank"
 
 # How long a closed loop waits after a refusal: it would otherwise measure how fast a server refuses.
 _PAUSE = 0.01
+_CONNECT = 0.25
 _LARGEST = 64 * 1024 * 1024
 
 
@@ -32,8 +34,11 @@ class Sender:
     async def run(self, order: Order) -> list[Reply]:
         """Every request of the order, with what became of it."""
         flows = order.flows if isinstance(order, Open) else (order.flow,)
-        for flow in flows:
-            await self._channel(flow).channel_ready()
+        # A server that is gone is found out by the requests, which fail.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CONNECT):
+                for flow in flows:
+                    await self._channel(flow).channel_ready()
         gc.collect()
         gc.disable()
         try:
