@@ -17,7 +17,7 @@ from cascade.errors import (
     OverloadedError,
     Violation,
 )
-from cascade_server.errors import UnavailableError
+from cascade_server.errors import QuotaExceededError, UnavailableError
 from cascade_server.status import CODES, code_of, internal_status, reason_of, status_of
 
 HEADER_BYTES = 8192
@@ -65,3 +65,13 @@ def test_many_long_violations_fit_into_a_header() -> None:
 
 def test_the_text_of_an_unforeseen_error_stays_in_the_log() -> None:
     assert internal_status().message == "an unexpected error; the server's log has the details"
+
+
+def test_a_quota_failure_names_the_tenant_and_the_quota() -> None:
+    error = QuotaExceededError("red", "max_depth", 100, 50, None, stage="fuse")
+    failure = error_details_pb2.QuotaFailure()
+    assert any(detail.Unpack(failure) for detail in status_of(error).details)
+    (violation,) = failure.violations
+    assert violation.subject == "tenant:red"
+    assert violation.description.startswith("max_depth: ")
+    assert "found 100 in stage 'fuse', allowed 50; ask for less" in violation.description

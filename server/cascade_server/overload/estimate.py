@@ -71,7 +71,7 @@ class Work:
         """The most candidates, of those it has, that `tokens` are enough for."""
         if self.tokens <= tokens:
             return self.depth
-        return max(0, int((tokens / self.ratio - self.fixed) / self.each)) if self.each else 0
+        return int(max(0.0, min(self.depth, (tokens / self.ratio - self.fixed) / self.each))) if self.each else 0
 
 
 class Estimates:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from cascade.config import CascadeConfig
 from cascade_server.control.state import Quota
@@ -30,6 +31,12 @@ def check_tokens(tenant: str, quota: Quota, tokens: float) -> None:
     """Raises QuotaExceededError for a request that is expected to have models read too much."""
     if quota.max_request_tokens is not None and tokens > quota.max_request_tokens:
         raise QuotaExceededError(tenant, "max_request_tokens", math.ceil(tokens), quota.max_request_tokens, None)
+
+
+def enforced(quota: Quota) -> Quota:
+    """The quota as it is kept, which may allow a little more at once than it says."""
+    window = Window.of(quota)
+    return quota if window is None else replace(quota, burst_tokens=window.tokens)
 
 
 class Rates:

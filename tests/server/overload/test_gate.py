@@ -78,7 +78,7 @@ class Bench:
         """It is let in to read a thousand tokens, with `seconds` until its deadline."""
         cascade = Cascade("c", config, RrfFuser("fuse"), ())
         documents = [Document(str(i), "x" * 4 * 98) for i in range(10)]
-        asked = RankQuery("c", Query(""), "", tuple(documents), 10, False, False, None, None)
+        asked = RankQuery("c", Query(""), "", tuple(documents), 10, False, False, None, None, "")
         corpus = Corpus({}, InlineDocuments(documents), size=10, whole=True)
         entry, budget = self.enter(stack, account, quota), Budget.of(seconds, self.clock)
         return await stack.enter_async_context(self.gate.plan(entry, cascade, asked, corpus, budget, tier_seconds))

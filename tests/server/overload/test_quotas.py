@@ -13,7 +13,7 @@ from cascade.config import parse
 from cascade_server.control.state import Quota
 from cascade_server.errors import QuotaExceededError
 from cascade_server.overload.counts import Local
-from cascade_server.overload.quotas import Rates, check_depth, check_documents, check_tokens
+from cascade_server.overload.quotas import Rates, check_depth, check_documents, check_tokens, enforced
 
 QUOTA = Quota(tokens_per_second=100.0)
 """A thousand tokens at once."""
@@ -120,6 +120,12 @@ async def test_whatever_is_estimated_what_is_used_is_what_is_charged(requests: l
             await rates.charge("red", QUOTA, left + 1.0)
         if left:
             assert await rates.charge("red", QUOTA, float(left)) == left
+
+
+def test_a_burst_is_told_as_it_is_kept() -> None:
+    assert enforced(Quota(max_depth=3)) == Quota(max_depth=3)
+    assert enforced(Quota(tokens_per_second=100.0)).burst_tokens == 1000
+    assert enforced(Quota(tokens_per_second=100.0, burst_tokens=250)).burst_tokens == 300
 
 
 def test_a_cascade_that_is_too_deep_is_refused_by_the_name_of_its_stage() -> None:
