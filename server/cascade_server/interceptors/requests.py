@@ -102,12 +102,17 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                 await scope.admit()
                 self._unread.check(scope.tenant)
                 responses = handler.unary_stream(_sound(read(request)), context)
+                begun = False
                 async with aclosing(responses):
                     async for response in responses:
+                        if not begun:
+                            # Before the first message, or gRPC cannot send the status of a call that stalls there.
+                            await context.send_initial_metadata(())
+                            begun = True
                         release = self._unread.hold(scope.tenant, response.ByteSize())
                         _until_read(context, release)
                         async with patience(self._settings.send_timeout_seconds, "did not read its answer"):
-                            await context.write(response)
+                            await _written(context, response)
                         release()
 
         return answer
@@ -173,6 +178,14 @@ def _sound(request: Any) -> Any:
     if isinstance(request, Malformed):
         raise request.error
     return request
+
+
+async def _written(context: Context, response: Any) -> None:
+    try:
+        await context.write(response)
+    except grpc.aio.InternalError as error:
+        # How gRPC puts it that the caller left meanwhile; that it was cancelled comes a moment later.
+        raise asyncio.CancelledError from error
 
 
 def _until_read(context: Context, release: Callable[[], None]) -> None:
