@@ -9,6 +9,9 @@ from functools import lru_cache
 
 from cryptography import x509
 
+from cascade_server.access.refusals import Refusal
+from cascade_server.errors import UnauthenticatedError
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -25,7 +28,10 @@ class Certificate:
 
 
 def certificate_of(auth_context: Mapping[str, Iterable[bytes]]) -> Certificate | None:
-    """The client certificate of a call with this auth context, None when the connection showed none."""
+    """The client certificate of a call with this auth context, None when the connection showed none.
+
+    Raises UnauthenticatedError for one that TLS let pass and that cannot be read.
+    """
     pem = next(iter(auth_context.get("x509_pem_cert", ())), None)
     if pem is None:
         return None
@@ -37,4 +43,7 @@ def certificate_of(auth_context: Mapping[str, Iterable[bytes]]) -> Certificate |
 # A connection asks with the same certificate again and again.
 @lru_cache(maxsize=1024)
 def _expiry(pem: bytes) -> datetime:
-    return x509.load_pem_x509_certificate(pem).not_valid_after_utc
+    try:
+        return x509.load_pem_x509_certificate(pem).not_valid_after_utc
+    except ValueError as error:
+        raise UnauthenticatedError("the client certificate cannot be read", Refusal.MALFORMED) from error

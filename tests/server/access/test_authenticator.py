@@ -179,6 +179,11 @@ async def test_a_certificate_stands_for_a_key(made: Any, call: Any, ring: Any, a
     assert await authenticator.authenticate(connection) == Principal("a1", "acme", Role.WRITER)
 
 
+async def test_a_certificate_that_cannot_be_read_is_refused(made: Any, call: Any, refusing: Any) -> None:
+    with refusing(Refusal.MALFORMED):
+        await made(tls_client_ca="ca.pem").authenticate(call(auth={"x509_pem_cert": [b"no certificate"]}))
+
+
 async def test_a_certificate_counts_only_where_client_certificates_are_checked(
     made: Any, call: Any, ring: Any, authority: Any, refusing: Any
 ) -> None:

@@ -233,3 +233,38 @@ async def test_ten_thousand_made_up_tenants_are_one_series() -> None:
         ("cascade_index_requests_total", "other", 5000.0),
         ("cascade_requests_total", "other", 5000.0),
     ]
+
+
+async def test_tokens_end_to_end(
+    serve: Any, configs: Any, tmp_path: Any, signer: Any, forge: Any, refused: Any
+) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_bytes(signer.published)
+    settings = {"jwt_jwks": str(path), "jwt_audience": "cascade", "jwt_issuer": "https://issuer.example"}
+    async with serve(tmp_path / "data", {"plain": configs["plain"]}, **settings) as running:
+
+        def info(token: str, *more: tuple[str, str]) -> Awaitable[server_pb2.GetInfoResponse]:
+            metadata = (("authorization", f"Bearer {token}"), *more)
+            found: Awaitable[server_pb2.GetInfoResponse] = running.info.GetInfo(
+                server_pb2.GetInfoRequest(), metadata=metadata
+            )
+            return found
+
+        for algorithm in ("RS256", "ES256"):
+            token = signer.token(algorithm=algorithm, cascade_tenant="default", cascade_role="reader")
+            assert (await info(token)).tenant == "default"
+        operator = signer.token(cascade_tenant=None, cascade_role="admin")
+        assert (await info(operator, ("x-cascade-tenant", "default"))).tenant == "default"
+        none = forge({"alg": "none", "kid": "ec"}, signer.claims(cascade_tenant=None, cascade_role="admin"))
+        for bad, kind in (
+            (none, "invalid_token"),
+            (signer.token(aud="other"), "invalid_token"),
+            (signer.token(exp=1), "expired_token"),
+        ):
+            refusal = await refused(info(bad))
+            assert (refusal.code, refusal.facts["kind"]) == (grpc.StatusCode.UNAUTHENTICATED, kind)
+        stranger = signer.token(cascade_tenant="nobody", cascade_role="reader")
+        assert (await refused(info(stranger))).code is grpc.StatusCode.NOT_FOUND
+        huge = await refused(info("x" * 1_000_000))
+        assert huge.code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED)
+        assert (await refused(running.rank())).code is grpc.StatusCode.UNAUTHENTICATED

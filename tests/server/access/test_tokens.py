@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,33 @@ async def refused(tokens: Tokens, token: str, kind: Refusal = Refusal.INVALID_TO
     assert caught.value.kind == kind, caught.value
     assert len(token) < 20 or token not in str(caught.value)
     return str(caught.value)
+
+
+async def test_a_token_that_was_accepted_is_refused_once_its_key_is_withdrawn_or_it_expires(
+    signer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_bytes(signer.published)
+    source = KeyFile(path)
+    await source.start()
+    tokens = Tokens(source, "cascade", "https://issuer.example", "cascade_tenant", "cascade_role")
+    soon = int(time.time())
+    short, token = signer.token(exp=soon), signer.token()
+    for _ in range(2):
+        assert await tokens.principal(token)
+        assert await tokens.principal(short)
+    checks: list[str] = []
+
+    def counting(checked: str, *args: Any, **kwargs: Any) -> Any:
+        checks.append(checked)
+        raise jwt.ExpiredSignatureError
+
+    monkeypatch.setattr(jwt, "decode", counting)
+    assert await tokens.principal(token)
+    await refused(tokens, short, Refusal.EXPIRED_TOKEN)
+    assert checks == [short]
+    path.write_text(json.dumps({"keys": signer.key_set["keys"][:1]}))
+    assert "not in the key set" in await refused(tokens, token)
 
 
 @pytest.mark.parametrize("name", ["none", "None", "NONE", "nOnE", ""])
