@@ -19,8 +19,6 @@ from cascade.inference.device import pick_device
 
 log = structlog.get_logger()
 
-_STEP_TOKENS = 512
-
 QueueMode = Literal["fair", "fifo"]
 """Who goes first to a busy model: accounts by their shares, or whoever came first."""
 
@@ -42,6 +40,8 @@ class ServedModel(ABC):
     """A model behind its queue; `_load` runs once, in whichever thread comes first, and its failure is remembered."""
 
     kind: ClassVar[str]
+    most_step_tokens: ClassVar[int] = 512
+    """Tokens of one step on a processor: no fewer than it works through as fast as it would larger batches."""
 
     def __init__(
         self,
@@ -64,11 +64,8 @@ class ServedModel(ABC):
         self._problem: ModelLoadError | None = None
 
     def step_tokens(self, most: int) -> int:
-        """The most tokens of one step, of `most` in a batch: on a processor few, so that others soon have their turn.
-
-        Small batches cost it nothing: they have less padding, and stay in its caches.
-        """
-        return min(most, _STEP_TOKENS) if pick_device(self.device) == "cpu" else most
+        """The most tokens of one step, of `most` in a batch: on a processor few, so that others soon have a turn."""
+        return min(most, self.most_step_tokens) if pick_device(self.device) == "cpu" else most
 
     @abstractmethod
     def _load(self) -> None:

@@ -33,6 +33,7 @@ class LanguageModel(ServedModel):
     """
 
     kind = "language_model"
+    most_step_tokens = 1024
     chat: Chat
     """The only way to make a prompt: the tokenizer, its chat template, and user text kept from control tokens."""
     most_tokens: int

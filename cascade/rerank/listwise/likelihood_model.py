@@ -30,6 +30,7 @@ class LikelihoodModel(ServedModel):
     generation"). A pass holds one request, and what a passage scores does not depend on what else is in the pass."""
 
     kind = "likelihood"
+    most_step_tokens = 1024
     _model: Any
     _control: ControlTokens
     _most_tokens: int
