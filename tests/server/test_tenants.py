@@ -38,7 +38,7 @@ async def loaded(folder: Folder) -> Tenants:
 
 
 def names(tenants: Tenants) -> dict[str, list[str]]:
-    return {tenant: sorted(tenants.get(tenant).cascades) for tenant in tenants.names}
+    return {tenant: sorted(tenants.get(tenant).serving) for tenant in tenants.names}
 
 
 async def test_a_reload_takes_over_what_is_new_and_lets_go_of_what_is_gone() -> None:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-import structlog
-
 from cascade.engine import Cascade
 from cascade.errors import CascadeError, ModelLoadError
 from cascade.inference.model import ServedModel
 from cascade.models import Models
 from cascade_server.rollout.serving import Wired
-
-log = structlog.get_logger()
 
 
 class Loading:
@@ -49,7 +45,6 @@ class Loading:
             await self.warm_up(wired.cascade)
         except ModelLoadError as error:
             wired.problem = error
-            log.error("version_unusable", cascade=wired.cascade.name, version=wired.number, problem=str(error))
         else:
             wired.usable = True
 

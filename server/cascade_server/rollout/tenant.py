@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cascade.budget import Account
-from cascade.engine import Cascade
+from cascade.config import CascadeConfig
 from cascade.errors import NotFoundError
 from cascade_server.control.state import Quota
 from cascade_server.rollout.serving import Chosen, Serving
@@ -30,9 +30,9 @@ class Tenant:
         return self.serving[cascade].choose(self.name, key)
 
     @property
-    def cascades(self) -> Mapping[str, Cascade]:
-        """The active version of each cascade, also of one whose models cannot be loaded."""
-        return {name: serving.active.cascade for name, serving in self.serving.items() if serving.active is not None}
+    def configs(self) -> Iterator[CascadeConfig]:
+        """What every version says that runs, and every one of the folder that cannot."""
+        return (wired.cascade.config for serving in self.serving.values() for wired in serving.wired)
 
     @property
     def account(self) -> Account:

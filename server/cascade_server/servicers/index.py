@@ -86,7 +86,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
 
     def _encoder(self, tenant: Tenant, asked: str) -> str:
         """The encoder for a new index: callers choose among the operator's models and cannot have others loaded."""
-        named = {r.model for c in tenant.cascades.values() for r in c.config.retrieve if isinstance(r, DenseConfig)}
+        named = {r.model for config in tenant.configs for r in config.retrieve if isinstance(r, DenseConfig)}
         allowed = named | {self._settings.default_encoder}
         encoder = asked or self._settings.default_encoder
         if encoder not in allowed:
@@ -97,7 +97,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
 
 def _token_vectors(tenant: Tenant, asked: str) -> str:
     """The multi-vector model for a new index, empty for none: one that a tier of the tenant can use."""
-    tiers = [tier for c in tenant.cascades.values() for tier in c.config.tiers]
+    tiers = [tier for config in tenant.configs for tier in config.tiers]
     allowed = {tier.model for tier in tiers if isinstance(tier, LateInteractionConfig)}
     if asked and asked not in allowed:
         choice = f"expected one of {', '.join(sorted(allowed))}" if allowed else "and none of its tiers uses another"

@@ -143,7 +143,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         """Check the request, and find what it names. Raises whatever is wrong with it."""
         arrived = time.monotonic()
         record = current()
-        if request.cascade in tenant.cascades:
+        if request.cascade in tenant.serving:
             record.cascade = request.cascade
         record.fields.update(cascade=shorten(request.cascade, 63), top_k=request.top_k)
         asked = rank_query(request, self._settings)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from cascade_api.v1 import server_pb2
+from cascade.weights import resolve_model
+from cascade_api.v1 import index_pb2, server_pb2
 from cascade_server.control.store import Store
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -87,9 +88,35 @@ async def test_info_says_which_version_answers(changing: Any) -> None:
     await changing.put("shown", *map(keeping, (1, 2)))
     await changing("ActivateCascade", cascade="shown", version=2)
     info = await changing.running.info.GetInfo(server_pb2.GetInfoRequest())
-    assert {c.name: c.version for c in info.cascades} | {"shown": 2, "plain": 0} == {
-        c.name: c.version for c in info.cascades
-    }
+    versions = {c.name: c.version for c in info.cascades}
+    assert (versions["shown"], versions["plain"]) == (2, 0)
+
+
+async def test_answers_of_the_canary_and_of_the_active_version_are_measured_apart(changing: Any) -> None:
+    running, of = changing.running, {"tenant": "default", "cascade": "measured"}
+    await changing.put("measured", *map(keeping, (1, 2, 3)))
+    await changing("ActivateCascade", cascade="measured", version=1)
+    await running.rank(cascade="measured")
+    await changing("SetCanary", cascade="measured", version=2, percent=100)
+    assert (await running.rank(cascade="measured")).provenance.canary
+    for part in ("active", "canary"):
+        assert await running.metric("cascade_rollout_duration_seconds_count", version=part, **of) == 1
+    await changing("SetCanary", cascade="measured", version=3, percent=100)
+    assert await running.metric("cascade_rollout_duration_seconds_count", version="canary", **of) == 0
+    assert await running.metric("cascade_rollout_version", version="canary", **of) == 3
+
+
+async def test_an_index_may_be_made_for_a_version_that_is_not_active_yet(changing: Any, refused: Any) -> None:
+    running = changing.running
+    model = running.server.settings.model_roots[0] / "other"
+    wanted = index_pb2.CreateIndexRequest(name="next", encoder=str(model))
+    assert (await refused(running.indexes.CreateIndex(wanted))).reason == "MODEL_LOAD"
+    encoder = Path(resolve_model("embedded:all-minilm-l6-v2"))
+    await asyncio.to_thread(shutil.copytree, encoder, model)
+    await changing.put("moving", keeping(1), f"retrieve: [{{kind: dense, model: {model}}}]")
+    await changing("ActivateCascade", cascade="moving", version=1)
+    await changing("SetShadow", cascade="moving", version=2, percent=0.1)
+    assert (await running.indexes.CreateIndex(wanted)).index.encoder == str(model)
 
 
 async def test_a_sticky_key_that_is_too_long_is_refused(changing: Any, refused: Any) -> None:
