@@ -100,6 +100,12 @@ class Server:
         self._usage = UsageCounter(self._store.add_usage)
         self._accounting = Accounting(self._metrics, self._usage, settings.prices)
         self._watcher = Watcher(self._store, settings.store_poll_ms / 1e3, self.follow)
+        self._metrics.store.watch(
+            self.settings.store_at.partition(":")[0],
+            problem=lambda: self._watcher.problem,
+            revision=lambda: self._watcher.state.revision,
+            kept=lambda: self._usage.kept,
+        )
         self._plane = ControlPlane(
             self._store,
             forbidden=partial(check_sources, settings=settings),

@@ -53,6 +53,11 @@ class UsageCounter:
         self._task: asyncio.Task[None] | None = None
         self.problem: str | None = None
 
+    @property
+    def kept(self) -> int:
+        """How many sums the store does not have yet."""
+        return len(self._rows)
+
     def answered(self, tenant: str, cascade: str, trace: Iterable[StageTrace]) -> None:
         """A rank request was answered."""
         self._count(tenant, cascade, tuple(trace), answered=True)

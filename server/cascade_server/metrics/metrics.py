@@ -18,6 +18,7 @@ from cascade_server.metrics.overload import OverloadMetrics
 from cascade_server.metrics.registry import Registry
 from cascade_server.metrics.rollouts import RolloutMetrics
 from cascade_server.metrics.stages import StageMetrics
+from cascade_server.metrics.store import StoreMetrics
 from cascade_server.metrics.tenants import TenantMetrics
 
 _CASCADE = ("tenant", "cascade")
@@ -38,6 +39,7 @@ class Metrics:
         self.tenants = TenantMetrics(r)
         self.rollouts = RolloutMetrics(r)
         self.overload = OverloadMetrics(r)
+        self.store = StoreMetrics(r)
         self._stages = StageMetrics(r)
         self._requests = r.counter("cascade_requests", "Rank requests by status code.", (*_CASCADE, "code"))
         self._request_seconds = r.histogram(
