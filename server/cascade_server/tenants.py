@@ -102,7 +102,7 @@ class Tenants:
         cascade = await asyncio.to_thread(build_cascade, "trial", config, self._models)
         for model in self._models.held_by(cascade):
             model.forget_problem()
-        await self._loading.warm_up(cascade)
+        await self._loading.try_load(cascade)
         for wired in self._wired.values():
             if wired.problem is not None and wired.cascade.config == config:
                 wired.usable, wired.problem = True, None

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+import structlog
+
 from cascade.engine import Cascade
 from cascade.errors import CascadeError, ModelLoadError
 from cascade.inference.model import ServedModel
 from cascade.models import Models
 from cascade_server.rollout.serving import Wired
+
+log = structlog.get_logger()
 
 
 class Loading:
@@ -40,27 +44,28 @@ class Loading:
             self._tasks[wired] = asyncio.create_task(self._load(wired))
 
     async def load(self, wired: Wired) -> None:
-        """Make a version usable, or find its problem."""
+        """Make a version usable, or find its problem.
+
+        An endpoint that cannot be reached just now is none: the version was tried when it was activated, and without
+        its endpoint it answers and says so.
+        """
         try:
-            await self.warm_up(wired.cascade)
+            await self._warm_up(wired.cascade)
         except ModelLoadError as error:
             wired.problem = error
-        else:
-            wired.usable = True
+            return
+        except (CascadeError, TimeoutError) as error:
+            log.warning("not_tested", cascade=wired.cascade.name, version=wired.number, problem=_reason(error))
+        wired.usable = True
 
-    async def warm_up(self, cascade: Cascade) -> None:
-        """Load all models of a cascade. Raises ModelLoadError."""
+    async def try_load(self, cascade: Cascade) -> None:
+        """Load all models of a cascade, and reach all its endpoints. Raises ModelLoadError."""
         try:
-            if any(isinstance(m, ServedModel) and not m.status.ready for m in self._models.held_by(cascade)):
-                async with self._one_model:
-                    await cascade.warm_up()
-            else:
-                await cascade.warm_up()
+            await self._warm_up(cascade)
         except ModelLoadError:
             raise
-        except (CascadeError, TimeoutError) as error:  # an endpoint may fail in ways that say nothing about the model
-            reason = str(error) or "it did not answer in time"
-            raise ModelLoadError(cascade.name, reason) from error
+        except (CascadeError, TimeoutError) as error:
+            raise ModelLoadError(cascade.name, _reason(error)) from error
 
     async def aclose(self) -> None:
         """Load nothing more."""
@@ -69,7 +74,18 @@ class Loading:
         if tasks:
             await asyncio.wait(tasks)
 
+    async def _warm_up(self, cascade: Cascade) -> None:
+        if any(isinstance(m, ServedModel) and not m.status.ready for m in self._models.held_by(cascade)):
+            async with self._one_model:
+                await cascade.warm_up()
+        else:
+            await cascade.warm_up()
+
     async def _load(self, wired: Wired) -> None:
         await self.load(wired)
         del self._tasks[wired]
         self._ended()
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or "it did not answer in time"

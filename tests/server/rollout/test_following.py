@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import shutil
+import socket
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -317,6 +318,20 @@ async def test_a_trial_tells_whether_models_can_be_loaded_and_puts_right_what_co
     await tenants.apply(store)
     assert (version(tenants), tenants.problems) == (4, {})
     await server.models.aclose()
+
+
+async def test_an_endpoint_that_is_away_keeps_a_version_from_being_activated_and_not_from_coming_into_force() -> None:
+    with socket.socket() as taken:  # bound and not listening: connections are refused
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        endpoint = f"{{url: '{address}', model: large, retries: 0}}"
+        away = parse(f"retrieve: [{{kind: bm25}}]\ntiers: [{{kind: logits, depth: 5, endpoint: {endpoint}}}]", "test")
+        server = Server()
+        tenants = await server.started(state(Rollout("search", 4), configs={4: away}))
+        assert (version(tenants), tenants.problems) == (4, {})
+        with pytest.raises(ModelLoadError, match="trial"):
+            await tenants.try_load(away)
+        await server.models.aclose()
 
 
 async def test_what_is_not_allowed_here_does_not_run_here() -> None:
