@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
+import sys
 
 import structlog
 
@@ -14,6 +16,10 @@ from cascade_server.settings import Settings
 log = structlog.get_logger()
 
 EXIT_CONFIG = 2
+
+# How long a model's thread may keep the interpreter from the event loop, a tenth of the default: while a cross-encoder
+# read on a machine of two busy cores, a refusal came back after 3 ms instead of 5 in the median.
+_SWITCH_SECONDS = 0.0005
 
 
 async def serve(settings: Settings) -> int:
@@ -26,6 +32,7 @@ async def serve(settings: Settings) -> int:
     except ConfigError as error:
         log.error("cannot_start", source=error.source, problems=error.problems)
         return EXIT_CONFIG
+    sys.setswitchinterval(_SWITCH_SECONDS)
     loop = asyncio.get_running_loop()
     told_to_stop = asyncio.Event()
     reloads: set[asyncio.Task[None]] = set()
@@ -50,6 +57,9 @@ async def serve(settings: Settings) -> int:
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             await starting
+            # Libraries and models are here to stay: a collection that goes through them again holds up every answer.
+            gc.collect()
+            gc.freeze()
             await stopping
     except ConfigError as error:
         log.error("cannot_start", source=error.source, problems=error.problems)

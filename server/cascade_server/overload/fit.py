@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cascade.inference.discipline import PATIENCE
 from cascade_server.overload.estimate import Work
 
 _FEWEST = 2
@@ -28,22 +29,31 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A stage's work and what it meets: `ahead` tokens before it, of which `limit` may be, at `rate` seconds each."""
+    """A stage's work and what it meets: `ahead` tokens before it, of which `limit` may be, at `rate` seconds each.
+
+    `pace` is the time that stages at its model did take over what was foretold.
+    """
 
     work: Work
     ahead: float = 0.0
     rate: float = 0.0
     limit: float = math.inf
+    pace: float = 1.0
+
+    @property
+    def seconds_per_token(self) -> float:
+        """As experience corrects it."""
+        return self.rate * self.pace
 
     @property
     def wait(self) -> float:
         """Seconds until its model comes to it."""
-        return self.ahead * self.rate
+        return self.ahead * self.seconds_per_token
 
     @property
     def run(self) -> float:
         """Seconds that its own work takes."""
-        return self.work.tokens * self.rate
+        return self.work.tokens * self.seconds_per_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +86,8 @@ def fit(places: Sequence[Place], times: Times, *, cheaper: bool) -> dict[str, in
     idle = max((place.run for place in first), default=0.0)
     busy = max((place.wait + place.run for place in first), default=0.0)
     for place in first:
-        late = _late(place, times.wait, math.inf)
-        if late is None and idle <= times.answer < busy == place.wait + place.run:
-            late = Late(Reason.EXPECTED_LATE, place.work.stage, busy - times.answer)
-        if late is not None:
+        left = times.answer if idle <= times.answer else math.inf
+        if (late := _late(place, times.wait, left)) is not None:
             return late
     depths: dict[str, int] = {}
     end, narrowest = min(times.answer, times.tiers), 2**31
@@ -97,7 +105,7 @@ def fit(places: Sequence[Place], times: Times, *, cheaper: bool) -> dict[str, in
         if depth < place.work.depth:
             depths[place.work.stage] = depth
         if depth:
-            busy += place.wait + place.work.at(depth).tokens * place.rate
+            busy += place.wait + place.work.at(depth).tokens * place.seconds_per_token
             narrowest = min(narrowest, depth)
     return depths
 
@@ -106,16 +114,22 @@ def _late(place: Place, longest_wait: float, left: float) -> Late | None:
     """Why the whole of it should not be waited for."""
     stage = place.work.stage
     if place.ahead > place.limit:
-        return Late(Reason.ADAPTIVE_LIMIT, stage, (place.ahead - place.limit) * place.rate)
-    over = max(place.wait - longest_wait, place.wait + place.run - left)
+        return Late(Reason.ADAPTIVE_LIMIT, stage, (place.ahead - place.limit) * place.seconds_per_token)
+    over = max(place.wait - _patience(longest_wait, left), place.wait + place.run - left)
     return Late(Reason.EXPECTED_LATE, stage, over) if over > 0 else None
 
 
 def _depth(place: Place, longest_wait: float, left: float) -> int:
     """The most candidates that there is room and time for, none where that is too few."""
-    if place.wait > longest_wait:
+    if place.wait > _patience(longest_wait, left):
         return 0
     room = max(0.0, place.limit - place.ahead) if place.ahead > 0 else math.inf
-    time = max(0.0, left - place.wait) / place.rate if place.rate > 0 else math.inf
+    rate = place.seconds_per_token
+    time = max(0.0, left - place.wait) / rate if rate > 0 else math.inf
     depth = place.work.depth_for(min(room, time))
     return depth if depth >= min(_FEWEST, place.work.depth) else 0
+
+
+def _patience(longest_wait: float, left: float) -> float:
+    """Seconds that may be waited: what waits longer than that part of its time, a queue that stands refuses itself."""
+    return min(longest_wait, PATIENCE * left)

@@ -20,7 +20,7 @@ from cascade_server.overload.admitted import Admitted
 from cascade_server.overload.estimate import Estimates, Model, Work
 from cascade_server.overload.fit import Late, Place, Reason, Times, fit
 from cascade_server.overload.ledger import Ledger
-from cascade_server.overload.limit import GradientLimit
+from cascade_server.overload.limit import GradientLimit, Pace
 from cascade_server.overload.permits import SHORTEST_RETRY, Permit, Permits
 from cascade_server.overload.quotas import Rates, check_depth, check_documents, check_tokens
 
@@ -76,6 +76,7 @@ class Gate:
         self._estimates = Estimates()
         self._ledger = Ledger()
         self._limits: dict[Model, GradientLimit] = {}
+        self._paces: dict[Model, Pace] = {}
 
     @contextmanager
     def enter(self, account: Account, quota: Quota) -> Iterator[Entry]:
@@ -146,9 +147,10 @@ class Gate:
             return Place(work)
         ahead = self._ledger.over(work.model, load).ahead(account, work.tokens)
         limit = self._limits.setdefault(work.model, GradientLimit())
+        pace = self._paces.setdefault(work.model, Pace())
         # What waits this short is not worth refusing for: it may be one slow batch.
         least = _UNNOTICED_SECONDS / load.seconds_per_token if load.seconds_per_token > 0 else math.inf
-        return Place(work, ahead, load.seconds_per_token, max(limit.tokens, least))
+        return Place(work, ahead, load.seconds_per_token, max(limit.tokens, least), pace.factor)
 
     def _depths(
         self, account: Account, cascade: Cascade, places: list[Place], budget: Budget, tier_seconds: float | None
@@ -173,12 +175,16 @@ class Gate:
         self._estimates.learn(key, admitted.works, admitted.trace)
         ended = {stage.stage: stage for stage in admitted.trace}
         for place in places:
-            stage = ended.get(place.work.stage)
-            if stage is not None and place.work.model is not None and stage.status in _MEASURED:
-                tokens = stage.tokens or place.work.tokens
-                limit = self._limits.setdefault(place.work.model, GradientLimit())
-                limit.observe(tokens, tokens * place.rate, stage.run_time, place.ahead)
-                self._limited(place.work.model[1], limit.tokens)
+            stage, model = ended.get(place.work.stage), place.work.model
+            if stage is None or model is None or stage.status not in _MEASURED or model not in self._limits:
+                continue
+            tokens = stage.tokens or place.work.tokens
+            limit, foretold = self._limits[model], (place.ahead + tokens) * place.rate
+            limit.observe(tokens, tokens * place.rate, stage.run_time, place.ahead)
+            # What ran out of time would have taken at least so long.
+            if stage.status is not StageStatus.TIMED_OUT or stage.run_time > foretold:
+                self._paces[model].observe(foretold, stage.run_time)
+            self._limited(model[1], limit.tokens)
 
     @contextmanager
     def _counting(self, tenant: str) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""How much may wait for a model before more is refused, found by how long the work that was let in took."""
+"""How much may wait for a model, and how far forecasts for it hold, found by how long the work that was let in took."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ _MOST = 1000.0
 _START = 20.0
 _SMOOTHING = 0.2
 _MEMORY = 0.02
+_FORGET = 0.1
+_LEAST_PACE, _MOST_PACE = 0.5, 4.0
 
 
 class GradientLimit:
@@ -56,3 +58,22 @@ class GradientLimit:
     @property
     def _worth(self) -> float:
         return self._squares / self._mean
+
+
+class Pace:
+    """How long stages at one model took over what was foretold for them, a mean in which the newest count most."""
+
+    def __init__(self) -> None:
+        self._foretold = 0.0
+        self._took = 0.0
+
+    @property
+    def factor(self) -> float:
+        """1 before anything was measured."""
+        return min(_MOST_PACE, max(_LEAST_PACE, self._took / self._foretold)) if self._foretold > 0 else 1.0
+
+    def observe(self, foretold: float, took: float) -> None:
+        """What was foretold to take so many seconds, by the model's rate alone, took so many."""
+        if foretold > 0:
+            self._foretold += foretold - _FORGET * self._foretold
+            self._took += took - _FORGET * self._took

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -80,19 +81,19 @@ def test_tiers_run_after_the_retrievers_and_each_other() -> None:
 def test_a_cheaper_plan_gives_the_first_tiers_their_way() -> None:
     assert fit([tier("a"), tier("b", depth=5)], Times(answer=1.6), cheaper=True) == {}
     assert fit([tier("a", ahead=200.0), tier("b", depth=5)], Times(answer=1.55), cheaper=True) == {"b": 3}
-    assert fit([tier("a"), tier("b", depth=5, ahead=400.0)], Times(answer=1.6), cheaper=True) == {"b": 2}
-    assert fit([tier("a", ahead=1300.0), tier("b", depth=5)], Times(answer=1.6), cheaper=True) == {"a": 3, "b": 0}
+    assert fit([tier("a"), tier("b", depth=5, ahead=250.0)], Times(answer=1.6), cheaper=True) == {"b": 3}
+    assert fit([tier("a", ahead=750.0), tier("b", depth=5)], Times(answer=1.6), cheaper=True) == {"a": 8, "b": 0}
 
 
 def test_a_tier_that_would_see_a_single_candidate_is_left_out() -> None:
     assert fit([tier(ahead=450.0)], Times(answer=1.6, wait=0.4), cheaper=True) == {"t": 0}
-    assert fit([tier(ahead=1450.0)], Times(answer=1.6), cheaper=True) == {"t": 0}
-    assert fit([tier(depth=1, ahead=1450.0)], Times(answer=1.6), cheaper=True) == {}
+    assert fit([tier(ahead=100.0, limit=250.0)], Times(), cheaper=True) == {"t": 0}
+    assert fit([tier(depth=1, ahead=100.0, limit=250.0)], Times(), cheaper=True) == {}
 
 
 def test_a_cheaper_plan_narrows() -> None:
-    places = [tier("a", ahead=700.0), tier("b", depth=8, rate=0.0)]
-    assert fit(places, Times(answer=1.25), cheaper=True) == {"a": 5, "b": 5}
+    places = [tier("a", ahead=600.0), tier("b", depth=8, rate=0.0)]
+    assert fit(places, Times(answer=1.25), cheaper=True) == {"a": 6, "b": 6}
 
 
 def test_a_cheaper_plan_takes_the_room_that_the_models_limit_leaves() -> None:
@@ -106,7 +107,22 @@ def test_no_plan_is_cheap_enough_without_candidates() -> None:
     assert late.stage == "dense"
     late = fit([retriever(ahead=700.0)], Times(answer=0.5), cheaper=True)
     assert isinstance(late, Late)
-    assert late.seconds == pytest.approx(0.3)
+    assert late.seconds == pytest.approx(0.45)
+
+
+def test_no_more_is_waited_than_the_queue_itself_would_stand() -> None:
+    assert fit([tier(ahead=900.0)], Times(answer=2.0), cheaper=False) == {}
+    late = fit([tier(depth=1, ahead=1100.0)], Times(answer=2.0), cheaper=False)
+    assert isinstance(late, Late)
+    assert late.seconds == pytest.approx(0.1)
+    assert fit([tier(depth=1, ahead=1100.0)], Times(answer=2.0), cheaper=True) == {"t": 0}
+
+
+def test_experience_corrects_the_rate() -> None:
+    slow = replace(tier(ahead=450.0), pace=2.0)
+    assert slow.wait == pytest.approx(0.9)
+    assert isinstance(fit([slow], Times(answer=2.0), cheaper=False), Late)
+    assert fit([tier(ahead=450.0)], Times(answer=2.0), cheaper=False) == {}
 
 
 def test_while_no_rate_is_known_all_is_tried() -> None:

@@ -103,7 +103,7 @@ async def test_what_was_let_in_is_ahead_of_the_next() -> None:
         await bench.plan(stack, seconds=2.5)
         with pytest.raises(OverloadedError, match="stage 'read'") as refused:
             await bench.plan(stack, seconds=2.5)
-        assert refused.value.retry_after == pytest.approx(0.5)
+        assert refused.value.retry_after == pytest.approx(0.75)
     async with AsyncExitStack() as stack:
         assert await bench.plan(stack, seconds=2.5)
     assert bench.refusals == [("red", "expected_late")]
@@ -149,9 +149,9 @@ async def test_a_cascade_may_allow_a_cheaper_plan() -> None:
     bench = Bench()
     async with AsyncExitStack() as stack:
         await bench.plan(stack)
-        reduced = await bench.plan(stack, CHEAPER, seconds=1.5)
-        assert reduced.depths == {"read": 5}
-        assert reduced.tokens == pytest.approx(500)
+        reduced = await bench.plan(stack, CHEAPER, account=Account("blue", weight=2.0), seconds=1.25)
+        assert reduced.depths == {"read": 7}
+        assert reduced.tokens == pytest.approx(700)
         dropped = await bench.plan(stack, CHEAPER, seconds=1.5)
         assert dropped.depths == {"read": 0}
         assert dropped.tokens == 0
@@ -191,6 +191,20 @@ async def test_estimates_learn_what_such_requests_read() -> None:
             (await bench.plan(stack)).ended(trace(2000))
     async with AsyncExitStack() as stack:
         assert (await bench.plan(stack)).tokens == pytest.approx(2000, rel=0.01)
+
+
+async def test_forecasts_learn_how_long_such_requests_take() -> None:
+    bench = Bench()
+    async with AsyncExitStack() as stack:
+        await bench.plan(stack)
+        assert await bench.plan(stack, account=BLUE, seconds=2.5)
+    for _ in range(50):
+        async with AsyncExitStack() as stack:
+            (await bench.plan(stack)).ended(trace(1000, seconds=1.5))
+    async with AsyncExitStack() as stack:
+        await bench.plan(stack)
+        with pytest.raises(OverloadedError):
+            await bench.plan(stack, account=BLUE, seconds=2.5)
 
 
 async def test_a_stage_that_was_cut_short_teaches_nothing_of_its_length() -> None:

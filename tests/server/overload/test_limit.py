@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade_server.overload.limit import GradientLimit
+from cascade_server.overload.limit import GradientLimit, Pace
 
 RATE = 0.001
 """Seconds per token."""
@@ -73,3 +73,24 @@ def test_whatever_is_measured_a_limit_lets_a_request_wait(samples: list[tuple[fl
     for tokens, alone, took, ahead in samples:
         limit.observe(tokens, alone, took, ahead)
     assert min(tokens for tokens, *_ in samples) <= limit.tokens < math.inf
+
+
+def test_a_pace_follows_what_took_longer_and_what_took_less() -> None:
+    pace = Pace()
+    assert pace.factor == 1.0
+    pace.observe(0.0, 5.0)
+    assert pace.factor == 1.0
+    for _ in range(100):
+        pace.observe(1.0, 1.5)
+    assert pace.factor == pytest.approx(1.5, rel=1e-3)
+    for _ in range(100):
+        pace.observe(1.0, 0.8)
+    assert pace.factor == pytest.approx(0.8, rel=1e-3)
+
+
+@given(st.lists(st.tuples(st.floats(1e-6, 1e3), st.floats(0, 1e6)), min_size=1))
+def test_whatever_was_measured_a_pace_is_bounded(samples: list[tuple[float, float]]) -> None:
+    pace = Pace()
+    for foretold, took in samples:
+        pace.observe(foretold, took)
+    assert 0.5 <= pace.factor <= 4.0
