@@ -55,8 +55,8 @@ class UsageCounter:
 
     @property
     def kept(self) -> int:
-        """How many sums the store does not have yet."""
-        return len(self._rows)
+        """How many sums are here since the store did not take them."""
+        return 0 if self.problem is None else len(self._rows)
 
     def answered(self, tenant: str, cascade: str, trace: Iterable[StageTrace]) -> None:
         """A rank request was answered."""

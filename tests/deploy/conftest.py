@@ -1,8 +1,9 @@
-"""Where the files under test are, and the dashboard's module, which is a script and not in a package."""
+"""Where the files under test are, and the dashboard's modules, which are a script and not a package."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +17,8 @@ def deploy() -> Path:
 
 @pytest.fixture(scope="session")
 def dashboard(deploy: Path) -> ModuleType:
+    # Where Python looks when it runs the script.
+    sys.path.insert(0, str(deploy / "dashboards"))
     spec = importlib.util.spec_from_file_location("cascade_dashboard", deploy / "dashboards" / "cascade.py")
     assert spec is not None
     assert spec.loader is not None

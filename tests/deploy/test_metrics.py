@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -14,11 +15,14 @@ import yaml
 
 from cascade.config import parse
 from cascade.trace import Reason, StageStatus, StageTrace
+from cascade_server.access.refusals import Refusal
+from cascade_server.control.state import Quota, Rollout
 from cascade_server.metrics import Metrics
 
 METRIC = re.compile(r"(?<![\w:])(cascade_\w+)(?![\w:])(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"')
 GROUPING = re.compile(r"\b(?:by|on|without|ignoring) \(([^)]*)\)")
+_DEGRADED = ("cascade_degraded_total", "reason")
 RECORDED = re.compile(r"\w+:\w+:\w+")
 
 
@@ -27,15 +31,27 @@ def exported() -> dict[str, set[str]]:
     """The labels of every series that a server exports after a request, a batch and an upsert."""
     metrics = Metrics()
     trace = StageTrace(
-        "bm25", "bm25", StageStatus.TIMED_OUT, Reason.OVERRAN, candidates_in=9, candidates_out=3, truncated=1
+        "bm25", "bm25", StageStatus.TIMED_OUT, Reason.OVERRAN, candidates_in=9, candidates_out=3, truncated=1, cost=0.5
     )
     metrics.configured({"default": {"fast": [parse("retrieve: [{kind: bm25}]", "fast")]}})
     metrics.ranked("default", "fast", "OK", 0.1)
     metrics.stages("default", "fast", [trace])
     metrics.batch("embedded:all-minilm-l6-v2", 4, 100)
     metrics.indexes.set("default", "docs", 9)
+    metrics.refused("default", "overloaded")
+    metrics.tenants.may_use("default", Quota(tokens_per_second=5.0))
+    metrics.overload.queued("embedded:all-minilm-l6-v2", 100, "full")
+    metrics.overload.limited("embedded:all-minilm-l6-v2", 1000.0)
+    metrics.overload.quotas_shared(True)
+    metrics.rollouts.rolled_out("default", Rollout("fast", active=1))
+    metrics.rollouts.answered("default", "fast", "active", 0.1, False, [trace])
+    metrics.rollouts.compared("default", "fast", 1.0, 1.0)
+    metrics.rollouts.lost("default", "fast", "full")
+    metrics.rollouts.unusable({("default", "fast"): 1})
+    metrics.store.watch("sqlite", lambda: None, lambda: 7, lambda: 0)
     samples = [sample for family in metrics.registry.collect() for sample in family.samples]
-    return {sample.name: set(sample.labels) for sample in samples}
+    # Prometheus adds where it found them.
+    return {sample.name: {*sample.labels, "instance", "job"} for sample in samples}
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +106,17 @@ def test_every_status_code_that_is_asked_for_is_one_of_grpc(expressions: list[st
 
 
 def test_every_reason_that_is_asked_for_is_one_that_a_trace_can_have(expressions: list[str]) -> None:
-    reasons = {value for _, label, value in matchers(expressions) if label == "reason"}
+    reasons = {value for metric, label, value in matchers(expressions) if (metric, label) == _DEGRADED}
     assert reasons
     assert reasons <= {reason.value for reason in Reason}
+
+
+def test_every_refusal_that_is_asked_for_is_one_that_a_request_can_meet(rules: list[dict[str, str]]) -> None:
+    asked = [value for rule in rules for label, value in MATCHER.findall(rule["expr"]) if label == "reason"]
+    reasons = {reason for value in asked for reason in value.split("|")} - {reason.value for reason in Reason}
+    quotas = {f.name for f in fields(Quota)}
+    assert len(reasons) > 3
+    assert reasons <= {"overloaded", "unavailable", *quotas, *Refusal}
 
 
 def test_every_recorded_figure_that_is_used_is_recorded_before(rules: list[dict[str, str]]) -> None:

@@ -71,11 +71,11 @@ async def test_what_the_store_does_not_take_is_kept_and_added_to() -> None:
     usage = counter(ledger)
     usage.answered("acme", "search", [READ])
     assert not await usage.flush()
-    assert usage.problem == "OSError: the store is away"
+    assert (usage.problem, usage.kept) == ("OSError: the store is away", 1)
     usage.answered("acme", "search", [READ])
     ledger.fails = None
     assert await usage.flush()
-    assert usage.problem is None
+    assert (usage.problem, usage.kept) == (None, 0)
     assert ledger.rows == [Usage("acme", "search", DAY, requests=2, tokens=20, cost=1.0)]
 
 

@@ -18,7 +18,7 @@ class StoreMetrics:
             "cascade_store_revision", "The revision of the store that is known.", ("store",)
         )
         self._usage = registry.gauge(
-            "cascade_store_usage_kept", "Sums of usage that the store has not taken yet.", ("store",)
+            "cascade_store_usage_kept", "Sums of usage that the store did not take, to be tried again.", ("store",)
         )
 
     def watch(
