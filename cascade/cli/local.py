@@ -24,6 +24,7 @@ from cascade_server.convert.descriptions import index_message
 from cascade_server.convert.documents import check_unique, stored_document
 from cascade_server.convert.requests import RankQuery, deletion, index_name, rank_query
 from cascade_server.convert.responses import rank_response
+from cascade_server.rollout.serving import Chosen
 from cascade_server.settings import Settings
 
 Progress = Callable[[int, int], None]
@@ -51,7 +52,7 @@ async def rank(
         )
         async with aclosing(updates):
             async for update in updates:
-                each(_update(update.stage, update.final, update.answer, asked, config, corpus.version))
+                each(_update(update.stage, update.final, update.answer, asked, Chosen(cascade), corpus.version))
     finally:
         await cascade.aclose()
         await models.aclose()
@@ -121,10 +122,8 @@ def _corpus(settings: Settings, tenant: str, asked: RankQuery, config: CascadeCo
     return bind_index(config, store.open(asked.index).snapshot, models)
 
 
-def _update(
-    stage: str, final: bool, answer: Answer, asked: RankQuery, config: CascadeConfig, index_version: str
-) -> Update:
-    response = rank_response(answer, asked, config, index_version)
+def _update(stage: str, final: bool, answer: Answer, asked: RankQuery, chosen: Chosen, index_version: str) -> Update:
+    response = rank_response(answer, asked, chosen, index_version)
     return decode.update(ranking_pb2.RankStreamResponse(stage=stage, final=final, response=response))
 
 
