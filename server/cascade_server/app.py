@@ -34,6 +34,7 @@ from cascade_server.interceptors.requests import RequestInterceptor
 from cascade_server.metrics import Metrics, MetricsEndpoint
 from cascade_server.overload.build import build_gate
 from cascade_server.overload.permits import Permits
+from cascade_server.overload.writing import Writing
 from cascade_server.rollout.report import Report
 from cascade_server.rollout.shadow import Shadows
 from cascade_server.rollout.sources import check_sources
@@ -81,11 +82,12 @@ class Server:
             forbidden=partial(check_sources, settings=settings),
             changed=Report(self._metrics).changed,
         )
+        self._writing = Writing(self.models, lambda tenant: self._tenants.get(tenant).account)
         self._indexes = Indexes(
             settings.data_dir / "indexes",
-            self.models.encoder,
+            self._writing.encoder,
             self._metrics.indexes,
-            token_encoders=self.models.token_encoder,
+            token_encoders=self._writing.token_encoder,
             # More than there can be upserts, so that a short write is not held up by long ones.
             writers=settings.max_concurrent_upserts + 2,
         )
@@ -127,6 +129,7 @@ class Server:
         an address that cannot be had; a model that cannot be loaded is reported by health and to those who ask for it.
         """
         check_access(self.settings)
+        self._writing.start()
         await self._authenticator.start()
         self._tenants.read()
         if self.settings.metrics_port is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -26,13 +27,16 @@ class Indexes:
     def __init__(
         self,
         root: Path,
-        encoders: Callable[[str], DocumentEncoder],
+        encoders: Callable[[str, str], DocumentEncoder],
         sizes: IndexSizes,
         *,
-        token_encoders: Callable[[str], TokenEncoder] = no_token_encoder,
+        token_encoders: Callable[[str, str], TokenEncoder] = lambda _tenant, reference: no_token_encoder(reference),
         writers: int = 6,
     ) -> None:
-        """`writers` is how many writes run at a time; the others wait for their turn."""
+        """`encoders` and `token_encoders` give the model of a reference that encodes a tenant's documents.
+
+        `writers` is how many writes run at a time; the others wait for their turn.
+        """
         self._root = root
         self._encoders = encoders
         self._token_encoders = token_encoders
@@ -124,5 +128,6 @@ class Indexes:
 
     def _store(self, tenant: str) -> IndexStore:
         if tenant not in self._stores:
-            self._stores[tenant] = IndexStore(self._root / tenant, self._encoders, self._token_encoders)
+            encoders, token_encoders = partial(self._encoders, tenant), partial(self._token_encoders, tenant)
+            self._stores[tenant] = IndexStore(self._root / tenant, encoders, token_encoders)
         return self._stores[tenant]

@@ -47,7 +47,7 @@ def encoder() -> GatedEncoder:
 
 @pytest.fixture
 async def indexes(tmp_path: Path, encoder: GatedEncoder) -> AsyncIterator[Indexes]:
-    found = Indexes(tmp_path, lambda _reference: encoder, IndexSizes())
+    found = Indexes(tmp_path, lambda _tenant, _reference: encoder, IndexSizes())
     await found.create("acme", "fruit", "letters")
     await found.upsert("acme", "fruit", [Document("old", "an old apple")])
     encoder.asked.clear()
@@ -122,7 +122,7 @@ async def test_closing_ends_a_write_that_nobody_waits_for_and_keeps_the_index_wh
     await closing
     with pytest.raises(UnavailableError, match="stopping"):
         await writing
-    again = Indexes(tmp_path, lambda _reference: encoder, IndexSizes())
+    again = Indexes(tmp_path, lambda _tenant, _reference: encoder, IndexSizes())
     assert await ids(again) == ["old"]
     assert (await again.upsert("acme", "fruit", [Document("new", "a new apple")])).added == 1
     await again.aclose()
@@ -138,7 +138,7 @@ async def test_tenants_have_indexes_of_their_own(indexes: Indexes) -> None:
 
 async def test_the_metrics_know_what_was_there_before_the_start(tmp_path: Path, indexes: Indexes) -> None:
     sizes = IndexSizes()
-    later = Indexes(tmp_path, lambda _reference: GatedEncoder(), sizes)
+    later = Indexes(tmp_path, lambda _tenant, _reference: GatedEncoder(), sizes)
     await later.measure("acme")
     (family,) = sizes.collect()
     assert [(s.labels, s.value) for s in family.samples] == [({"tenant": "acme", "index": "fruit"}, 1)]
