@@ -142,10 +142,9 @@ def test_caps_let_pass_what_is_equal_to_them_and_refuse_one_more() -> None:
     quota = Quota(max_documents=3, max_request_tokens=100)
     check_documents("red", quota, 3)
     check_tokens("red", quota, 100.0)
-    for check, name in ((lambda: check_documents("red", quota, 4), "max_documents"),):
-        with pytest.raises(QuotaExceededError) as refused:
-            check()
-        assert (refused.value.quota, refused.value.retry_after) == (name, None)
+    with pytest.raises(QuotaExceededError) as refused:
+        check_documents("red", quota, 4)
+    assert (refused.value.quota, refused.value.retry_after) == ("max_documents", None)
     with pytest.raises(QuotaExceededError) as refused:
         check_tokens("red", quota, math.nextafter(100.0, 200.0))
     assert (refused.value.quota, refused.value.found) == ("max_request_tokens", 101)
