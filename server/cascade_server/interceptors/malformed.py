@@ -33,7 +33,7 @@ def tolerant(deserialize: Callable[[bytes], Any], method: str) -> Callable[[byte
         try:
             return deserialize(data)
         except DecodeError as error:
-            return Malformed(_explain(data, _input_type(method), error))
+            return Malformed(_explain(data, input_type(method), error))
 
     return read
 
@@ -78,6 +78,7 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _input_type(method: str) -> Descriptor:
+def input_type(method: str) -> Descriptor:
+    """What the RPC `/service/name` is asked with."""
     service, name = method.strip("/").split("/")
     return descriptor_pool.Default().FindServiceByName(service).methods_by_name[name].input_type

@@ -13,7 +13,8 @@ import structlog
 from cascade_server.access.check import AccessCheck
 from cascade_server.access.roles import is_open
 from cascade_server.errors import UnavailableError
-from cascade_server.interceptors.malformed import Malformed, tolerant
+from cascade_server.interceptors.malformed import Malformed, input_type, tolerant
+from cascade_server.interceptors.parts import check_parts
 from cascade_server.interceptors.scope import Context, RequestScope
 from cascade_server.interceptors.stalls import Unread, patience
 from cascade_server.metrics import Metrics
@@ -88,7 +89,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                 self._refuse_when_stopping()
                 await scope.admit()
                 self._unread.check(scope.tenant)
-                response = await handler.unary_unary(_sound(read(request)), context)
+                response = await handler.unary_unary(await _sound(read, request, method), context)
                 _until_read(context, self._unread.hold(scope.tenant, response.ByteSize()))
                 return response
 
@@ -101,7 +102,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                 self._refuse_when_stopping()
                 await scope.admit()
                 self._unread.check(scope.tenant)
-                responses = handler.unary_stream(_sound(read(request)), context)
+                responses = handler.unary_stream(await _sound(read, request, method), context)
                 begun = False
                 async with aclosing(responses):
                     async for response in responses:
@@ -124,7 +125,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             async with self._counted(method, context) as scope:
                 self._refuse_when_stopping()
                 await scope.admit()
-                return await handler.stream_unary(self._all_sound(requests, read), context)
+                return await handler.stream_unary(self._all_sound(requests, read, method), context)
 
         return answer
 
@@ -139,7 +140,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
 
         return answer
 
-    async def _all_sound(self, requests: AsyncIterator[bytes], read: Read) -> AsyncIterator[Any]:
+    async def _all_sound(self, requests: AsyncIterator[bytes], read: Read, method: str) -> AsyncIterator[Any]:
         # A generator function, since an expression would begin to read what a refused call never reads.
         pause, left = self._settings.receive_timeout_seconds, self._settings.max_upsert_seconds
         until = asyncio.get_running_loop().time() + left
@@ -149,7 +150,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                 request = await anext(requests, None)
             if request is None:
                 return
-            yield _sound(read(request))
+            yield await _sound(read, request, method)
 
     def _counted(self, method: str, context: Context) -> RequestScope:
         if not self._stopping:
@@ -174,7 +175,9 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             raise UnavailableError("stopping")
 
 
-def _sound(request: Any) -> Any:
+async def _sound(read: Read, data: bytes, method: str) -> Any:
+    await check_parts(data, input_type(method))
+    request = read(data)
     if isinstance(request, Malformed):
         raise request.error
     return request
