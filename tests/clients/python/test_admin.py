@@ -48,14 +48,16 @@ def real_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str,
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     server = Server(settings, cascades=lambda: {"default": {"words": parse(V1, "words")}})
-    port = asyncio.run_coroutine_threadsafe(server.start(), loop).result(60)
-    with Client(f"127.0.0.1:{port}") as client:
-        secret = client.admin.create_key(Role.ADMIN).secret
-    yield f"127.0.0.1:{port}", secret
-    asyncio.run_coroutine_threadsafe(server.stop(0), loop).result(60)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    try:
+        port = asyncio.run_coroutine_threadsafe(server.start(), loop).result(60)
+        with Client(f"127.0.0.1:{port}") as client:
+            secret = client.admin.create_key(Role.ADMIN).secret
+        yield f"127.0.0.1:{port}", secret
+    finally:
+        asyncio.run_coroutine_threadsafe(server.stop(0), loop).result(60)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 @pytest.fixture

@@ -86,9 +86,11 @@ def _serving(data_dir: Path, cascades: Path) -> Iterator[str]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     server = Server(settings)
-    port = asyncio.run_coroutine_threadsafe(server.start(), loop).result(60)
-    yield f"127.0.0.1:{port}"
-    asyncio.run_coroutine_threadsafe(server.stop(0), loop).result(60)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    try:
+        port = asyncio.run_coroutine_threadsafe(server.start(), loop).result(60)
+        yield f"127.0.0.1:{port}"
+    finally:
+        asyncio.run_coroutine_threadsafe(server.stop(0), loop).result(60)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
