@@ -19,8 +19,11 @@ class FairQueue(Generic[T]):
 
     - A class of priority is served only while none above it waits. A step in hand is not interrupted, so that what is
       urgent waits for one step of others at most. Below, work may starve: its callers' deadlines bound that.
-    - Within a class, accounts share by weight: start-time fair queueing (Goyal, Vin and Cheng, 1996). While two of
-      them wait, what they were served over their weights differs by at most one step of each. Idleness earns nothing.
+    - Within a class, accounts share by weight: weighted fair queueing (Demers, Keshav and Shenker, 1989). That entry
+      goes first which would end first if all accounts were served at once, each at its share; so it ends no later than
+      it would then, but for a few steps (Parekh and Gallager, 1993), and a short job is not held up by a long one.
+      While two accounts wait, what they were served over their weights differs by at most their largest entries, by
+      which a wrong estimate gains nothing more. Idleness earns nothing.
     - Within an account, the earliest deadline is served first, and of equals the one that came first.
     - Nothing is served after its deadline; `discipline` says what else is refused.
 
@@ -37,7 +40,9 @@ class FairQueue(Generic[T]):
         self._clock = clock
         self._lines: dict[tuple[Priority, str], Line[T]] = {}
         self._virtual_time: dict[Priority, float] = {}
-        """Of each class, the tag of the line that was served last."""
+        """Of each class, the tokens that an account of weight 1 was served if it always waited, all at their shares."""
+        self._serving: Line[T] | None = None
+        """Whose entry is in hand."""
         self._waiting: dict[Entry[T], None] = {}
         """In the order in which they began to wait."""
         self._arrivals = count()
@@ -50,7 +55,8 @@ class FairQueue(Generic[T]):
         now = self._virtual_time.get(account.priority, 0.0)
         line = self._lines.setdefault((account.priority, account.name), Line(account, now))
         line.account = account
-        line.tag = max(line.tag, now)
+        if not line.entries and line is not self._serving:
+            line.tag = max(line.tag, now)
         drops: list[Drop[T]] = []
         over = self.tokens - self._max_tokens
         if over >= 0 or len(self._waiting) >= self._max_entries:
@@ -70,16 +76,19 @@ class FairQueue(Generic[T]):
         waiting = [line for line in self._lines.values() if line.entries]
         if not waiting:
             return None, drops
-        line = min(waiting, key=lambda one: (one.account.priority, one.tag))
-        self._virtual_time[line.account.priority] = line.tag
+        line = min(waiting, key=lambda one: (one.account.priority, one.head_ends))
         entry = line.entries.pop(0)
         del self._waiting[entry]
         entry.started = True
+        self._serving = line
         return entry, drops
 
     def charge(self, entry: Entry[T], tokens: int) -> None:
         """`tokens` of the entry in hand were run."""
         line = self._line(entry)
+        priority = line.account.priority
+        weights = sum(one.account.weight for one in self._lines.values() if one.account.priority == priority)
+        self._virtual_time[priority] = self._virtual_time.get(priority, 0.0) + tokens / weights
         line.tag += tokens / line.account.weight
         used = min(tokens, entry.tokens)
         entry.tokens -= used
@@ -87,19 +96,22 @@ class FairQueue(Generic[T]):
 
     def put_back(self, entry: Entry[T]) -> None:
         """The entry in hand waits for its next turn; there is always room for it."""
+        self._serving = None
         self._wait(entry)
 
     def end(self, entry: Entry[T]) -> None:
         """The entry in hand wants no more turns."""
+        self._serving = None
         self._line(entry).tokens -= entry.tokens
 
     def discard(self, entry: Entry[T]) -> bool:
         """Take out an entry that is not to be served; false if it does not wait, for it is in hand or gone."""
         if entry not in self._waiting:
             return False
+        line = self._line(entry)
+        line.entries.remove(entry)
+        line.tokens -= entry.tokens
         del self._waiting[entry]
-        self._line(entry).entries.remove(entry)
-        self.end(entry)
         return True
 
     def clear(self) -> list[Entry[T]]:

@@ -52,8 +52,8 @@ class Drop(Generic[T]):
 class Line(Generic[T]):
     """The entries of one account that wait, by their places.
 
-    `tag` is the virtual time at which the next step starts; `tokens` are those of its entries and of its work in hand;
-    `late_since` is when its head was first found to have waited too long.
+    `tag` is the virtual time, in tokens over weight, at which the next step starts; `tokens` are those of its entries
+    and of its work in hand; `late_since` is when its head was first found to have waited too long.
     """
 
     account: Account
@@ -65,6 +65,11 @@ class Line(Generic[T]):
     def enter(self, entry: Entry[T]) -> None:
         """Let `entry` wait at its place."""
         insort(self.entries, entry, key=lambda one: one.place)
+
+    @property
+    def head_ends(self) -> float:
+        """The virtual time at which the first of its entries, one at least, is to end."""
+        return self.tag + self.entries[0].tokens / self.account.weight
 
     def fresh(self) -> list[Entry[T]]:
         """Those that had no turn yet."""

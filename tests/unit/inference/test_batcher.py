@@ -302,14 +302,16 @@ async def test_work_whose_time_is_up_while_it_waits_for_its_turn_answers_what_it
 async def test_an_account_is_charged_the_tokens_that_its_steps_say() -> None:
     queue, log = ModelQueue("m"), list[str]()
     gate, first = await held(queue)
-    cheap, dear = Steps(log, "cheap", 6, tokens=10), Steps(log, "dear", 2, tokens=30)
-    for steps in (cheap, dear):
-        steps.go_on()
-    calls = [asyncio.create_task(queue.run(s, budget=budget_of(a), tokens=60)) for s, a in ((dear, A), (cheap, B))]
+    jobs = [Steps(log, name, 1, tokens) for name, tokens in (("dear", 30), ("cheap", 10)) for _ in range(4)]
+    calls = []
+    for job in jobs:
+        job.go_on()
+        account = A if job.name == "dear" else B
+        calls.append(asyncio.create_task(queue.run(job, budget=budget_of(account), tokens=20)))
     await asyncio.sleep(0)
     gate.released.set()
     await asyncio.gather(first, *calls)
-    assert log == ["dear", "cheap", "cheap", "cheap", "dear", "cheap", "cheap", "cheap"]
+    assert log == ["dear", "cheap", "cheap", "cheap", "dear", "cheap", "dear", "dear"]
     await queue.aclose()
 
 
