@@ -22,8 +22,8 @@ class FairQueue(Generic[T]):
     - Within a class, accounts share by weight: weighted fair queueing (Demers, Keshav and Shenker, 1989). That entry
       goes first which would end first if all accounts were served at once, each at its share; so it ends no later than
       it would then, but for a few steps (Parekh and Gallager, 1993), and a short job is not held up by a long one.
-      While two accounts wait, what they were served over their weights differs by at most their largest entries, by
-      which a wrong estimate gains nothing more. Idleness earns nothing.
+      While two accounts wait, what they were served over their weights differs by at most their largest entries.
+      What is run is charged, not what was said; and idleness earns nothing.
     - Within an account, the earliest deadline is served first, and of equals the one that came first.
     - Nothing is served after its deadline; `discipline` says what else is refused.
 
