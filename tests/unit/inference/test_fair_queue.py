@@ -297,7 +297,7 @@ def shared_at_once(jobs: list[Job], weights: list[float]) -> list[float]:
     st.lists(st.sampled_from([1.0, 2.0]), min_size=4, max_size=4),
 )
 def test_a_job_ends_no_later_than_if_all_accounts_were_served_at_once(jobs: list[Job], weights: list[float]) -> None:
-    """As Parekh and Gallager (1993) prove, but for a few steps: one is not interrupted, and shares change at its end."""
+    """As Parekh and Gallager (1993) prove, but for a few steps: none is interrupted, and shares change at its end."""
     jobs = sorted(jobs, key=lambda job: job.arrival)
     latest = shared_at_once(jobs, weights)
     queue: FairQueue[int] = FairQueue(clock=FakeClock())
