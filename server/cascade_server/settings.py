@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     jwt_audience: str | None = Field(None, description="The audience that tokens must name; required with jwt_jwks.")
     jwt_issuer: str | None = Field(None, description="The issuer that tokens must name; required with jwt_jwks.")
     jwt_tenant_claim: str = Field(
-        "cascade_tenant", description="The claim that names the tenant; an operator has none."
+        "cascade_tenant", description="The claim that names the tenant, * in an operator's token."
     )
     jwt_role_claim: str = Field("cascade_role", description="The claim that names the role: reader, writer or admin.")
     redis_url: str | None = Field(None, description="Redis in which servers share their count of quotas.")

@@ -21,6 +21,8 @@ from cascade_server.errors import UnauthenticatedError
 from cascade_server.status import shorten
 
 MOST_CHARS = 8192
+OPERATOR = "*"
+"""What the tenant's claim says in an operator's token."""
 _MOST_NAME_CHARS = 255
 _MOST_KNOWN = 10_000
 _LEEWAY_SECONDS = 10
@@ -101,13 +103,13 @@ class Tokens:
             raise _invalid(f"has a subject that is no text of 1 to {_MOST_NAME_CHARS} characters")
         if not isinstance(role, str) or role not in _ROLES:
             raise _invalid(f"has no role: the claim {self._role_claim!r} must be one of {', '.join(_ROLES)}")
-        tenant = None
-        if self._tenant_claim in claims:
-            tenant = claims[self._tenant_claim]
-            if not isinstance(tenant, str) or not NAME.fullmatch(tenant):
-                raise _invalid(f"has a claim {self._tenant_claim!r} that is no name of a tenant")
+        tenant = claims.get(self._tenant_claim)
+        # A provider that forgets the claim must not make operators of everybody: that takes a word of its own.
+        if tenant != OPERATOR and (not isinstance(tenant, str) or not NAME.fullmatch(tenant)):
+            claim = self._tenant_claim
+            raise _invalid(f"has no tenant: the claim {claim!r} must name one, or be {OPERATOR!r} for an operator")
         # No subject of a token can pass for a key's id.
-        return Principal(f"token:{subject}", tenant, _ROLES[role])
+        return Principal(f"token:{subject}", None if tenant == OPERATOR else tenant, _ROLES[role])
 
 
 def _header(token: str) -> tuple[str, str]:

@@ -47,8 +47,8 @@ async def test_a_token_stands_for_its_subject(tokens: Tokens, signer: Any, algor
     assert await tokens.principal(signer.token(algorithm=algorithm)) == Principal("token:alice", "acme", Role.WRITER)
 
 
-async def test_a_token_without_a_tenant_is_an_operators(tokens: Tokens, signer: Any) -> None:
-    token = signer.token(cascade_tenant=None, cascade_role="admin")
+async def test_an_operators_token_says_so(tokens: Tokens, signer: Any) -> None:
+    token = signer.token(cascade_tenant="*", cascade_role="admin")
     assert await tokens.principal(token) == Principal("token:alice", None, Role.ADMIN)
 
 
@@ -175,7 +175,7 @@ async def test_a_signature_by_another_key_is_refused(tokens: Tokens, signer: Any
 
 async def test_claims_that_were_changed_after_signing_are_refused(tokens: Tokens, signer: Any, forge: Any) -> None:
     head, _, signature = signer.token(cascade_role="reader").split(".")
-    for changed in ({"cascade_role": "admin"}, {"cascade_tenant": "globex"}, {"cascade_tenant": None}):
+    for changed in ({"cascade_role": "admin"}, {"cascade_tenant": "globex"}, {"cascade_tenant": "*"}):
         body = forge({}, signer.claims(**changed)).split(".")[1]
         assert "does not check" in await refused(tokens, f"{head}.{body}.{signature}")
 
@@ -227,7 +227,14 @@ async def test_a_token_without_one_of_the_roles_is_refused(tokens: Tokens, signe
     assert "the claim 'cascade_role' must be one of reader, writer, admin" in message
 
 
-@pytest.mark.parametrize("tenant", ["", "ACME", "../acme", "acme/x", "a" * 64, "acme\n", 7, True, ["acme"], {}])
+async def test_a_token_without_a_tenant_is_refused_and_no_operators(tokens: Tokens, signer: Any) -> None:
+    message = await refused(tokens, signer.token(cascade_tenant=None, cascade_role="admin"))
+    assert "the claim 'cascade_tenant' must name one, or be '*' for an operator" in message
+
+
+@pytest.mark.parametrize(
+    "tenant", ["", "**", ["*"], "ACME", "../acme", "acme/x", "a" * 64, "acme\n", 7, True, ["acme"], {}]
+)
 async def test_a_tenant_that_is_no_name_is_refused_and_makes_no_operator(
     tokens: Tokens, signer: Any, tenant: Any
 ) -> None:
