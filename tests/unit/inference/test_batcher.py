@@ -1,6 +1,8 @@
 """The queue in front of a model takes turns, drops what nobody waits for and outlives what fails."""
 
 import asyncio
+import os
+import sys
 import threading
 from functools import partial
 
@@ -386,3 +388,24 @@ async def test_what_stands_too_long_in_a_queue_is_refused_and_told() -> None:
     assert {change[0] for change in told} == {"m"}
     assert told[-1][1] == 0
     assert max(change[1] for change in told) >= 15
+
+
+@pytest.mark.parametrize("permitted", [True, False])
+async def test_the_worker_lets_the_event_loop_go_first_where_it_may(
+    permitted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_to: list[tuple[int, int]] = []
+
+    def set_priority(_kind: int, thread: int, niceness: int) -> None:
+        set_to.append((thread, niceness))
+        if not permitted:
+            raise PermissionError
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(os, "setpriority", set_priority, raising=False)
+    queue = ModelQueue("m")
+    thread, _ = await queue.run(threading.get_native_id, budget=Budget())
+    ((found, niceness),) = set_to
+    assert found == thread
+    assert niceness > os.getpriority(os.PRIO_PROCESS, 0)
+    await queue.aclose()
