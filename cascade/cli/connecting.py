@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from cascade_client import Client
+    from cascade_client import AsyncClient, Client
 
 Access = dict[str, Any]
 """The keywords of `cascade_client.credentials.Access` that were given."""
@@ -69,7 +70,21 @@ def connect(target: str, tenant: str, access: Access, **options: Any) -> Client:
     """A client for the server at `target`. Raises BadParameter for credentials that contradict themselves."""
     from cascade_client import Client
 
-    try:
+    with _bad_parameter():
         return Client(target, tenant=tenant, **access, **options)
+
+
+def connect_async(target: str, tenant: str, access: Access) -> AsyncClient:
+    """As `connect`, for asyncio."""
+    from cascade_client import AsyncClient
+
+    with _bad_parameter():
+        return AsyncClient(target, tenant=tenant, **access)
+
+
+@contextmanager
+def _bad_parameter() -> Iterator[None]:
+    try:
+        yield
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

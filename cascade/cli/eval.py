@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cascade.cli.connecting import Access, connect_async, with_access
 from cascade.cli.options import AsJson, Tenant, TimeoutMs, read_settings
 from cascade.cli.output import print_json
 
@@ -28,6 +29,7 @@ class Candidates(StrEnum):
     JUDGED = "judged"
 
 
+@with_access
 def eval_command(
     collection: Annotated[
         str,
@@ -80,6 +82,8 @@ def eval_command(
     data_dir: Annotated[Path | None, typer.Option(help="Folder of indexes for the server in this process.")] = None,
     per_query: Annotated[bool, typer.Option("--per-query", help="In the JSON, also every query's values.")] = False,
     as_json: AsJson = False,
+    *,
+    access: Access,
 ) -> None:
     """Measure every stage of a cascade on a judged collection, with intervals and paired tests."""
     from cascade.evaluate import runs as run_files
@@ -111,7 +115,7 @@ def eval_command(
         seed=seed,
         price_per_hour=price_per_hour,
     )
-    verdict = asyncio.run(_judge(judged, setup, references, target, tenant, cascades, data_dir))
+    verdict = asyncio.run(_judge(judged, setup, references, target, tenant, access, cascades, data_dir))
     for report, found in verdict.judged:
         if runs is not None:
             run_files.write(found, runs if compare is None else runs / report.cascade, report.cascade)
@@ -129,6 +133,7 @@ async def _judge(
     references: Sequence[str],
     target: str | None,
     tenant: str,
+    access: Access,
     cascades: Path | None,
     data_dir: Path | None,
 ) -> Verdict:
@@ -138,7 +143,7 @@ async def _judge(
     from cascade.evaluate.serving import known_cascade
 
     if target is not None:
-        return await judge.elsewhere(collection, setup, references, target, tenant)
+        return await judge.elsewhere(collection, setup, references, connect_async(target, tenant, access))
     settings = read_settings(host="127.0.0.1", port=0, cascades_dir=cascades, data_dir=data_dir)
     settings = settings.model_copy(update={"metrics_port": None})
     configs: dict[str, CascadeConfig] = {}

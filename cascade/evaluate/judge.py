@@ -56,9 +56,9 @@ async def here(
         return Verdict(tuple(judged), shared.names)
 
 
-async def elsewhere(collection: Collection, setup: Setup, cascades: Sequence[str], target: str, tenant: str) -> Verdict:
-    """As `here`, through the server at `target`, which has the cascades; it runs all stages of each."""
-    async with AsyncClient(target, tenant=tenant) as client:
+async def elsewhere(collection: Collection, setup: Setup, cascades: Sequence[str], client: AsyncClient) -> Verdict:
+    """As `here`, through the server of `client`, which has the cascades; it runs all stages of each."""
+    async with client:
         known = {cascade.name: cascade for cascade in (await client.info()).cascades}
         for name in cascades:
             if name not in known:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 
 from cascade import presets
 from cascade.config import CascadeConfig, DenseConfig
@@ -65,12 +66,24 @@ async def serving(
 ) -> AsyncIterator[Served]:
     """A server for as long as the block runs, asked as `tenant`; it answers when the block begins.
 
-    With `only`, it has those cascades for `tenant` and loads no other's models.
+    With `only`, it has those cascades for `tenant`, loads no other's models, and is for this process alone.
     """
-    server = Server(settings, cascades=None if only is None else lambda: {tenant: only})
-    try:
-        target = f"127.0.0.1:{await server.start()}"
-        async with AsyncClient(target, tenant=tenant, max_message_bytes=settings.max_message_bytes) as client:
-            yield Served(client, target, server.metrics_port)
-    finally:
-        await server.stop(settings.grace_seconds)
+    with nullcontext(settings) if only is None else _alone(settings) as chosen:
+        server = Server(chosen, cascades=None if only is None else lambda: {tenant: only})
+        try:
+            target = f"127.0.0.1:{await server.start()}"
+            async with AsyncClient(target, tenant=tenant, max_message_bytes=chosen.max_message_bytes) as client:
+                yield Served(client, target, server.metrics_port)
+        finally:
+            await server.stop(chosen.grace_seconds)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[Settings]:
+    """`settings` without what is for others: a store of its own, so that nothing measured is anybody's usage, and no
+    credentials, which this process would have to have.
+    """
+    with TemporaryDirectory(prefix="cascade-") as folder:
+        own: dict[str, object] = dict.fromkeys(("tls_certificate", "tls_key", "tls_client_ca", "jwt_jwks"))
+        own |= {"store_url": f"sqlite:///{folder}/control.db", "host": "127.0.0.1", "require_credentials": False}
+        yield settings.model_copy(update=own)
