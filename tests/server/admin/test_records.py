@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import grpc
 import pytest
 
 from cascade_api.v1 import quota_pb2
@@ -72,3 +73,16 @@ async def test_usage_is_by_day_tenant_and_cascade(operator: Any, admin: Any, ten
     assert [u.cascade for u in (await admin("GetUsage", since="2026-02-01", until="2026-02-01")).usage] == ["other"]
     assert {"somebody", tenant} <= {u.tenant for u in (await operator("GetUsage")).usage}
     assert {u.tenant for u in (await operator("GetUsage", tenant=tenant)).usage} == {tenant}
+
+
+async def test_more_usage_than_an_answer_holds_is_asked_for_in_parts(
+    operator: Any, admin: Any, tenant: str, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    another_server = Store(operator._running.server.settings.store_at)
+    another_server.add_usage([Usage(tenant, "search", f"2026-01-0{day}", requests=1) for day in (1, 2, 3)])
+    another_server.close()
+    monkeypatch.setattr("cascade_server.servicers.admin.records.MAX_ROWS", 2)
+    refusal = await refused(admin("GetUsage"))
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "fewer days" in refusal.violations["since"]
+    assert len((await admin("GetUsage", since="2026-01-02")).usage) == 2
