@@ -50,8 +50,10 @@ _QUICK_PATIENCE = 20.0
 def isolation_command(
     duration: Duration = None,
     rounds: Rounds = None,
+    victim_share: Annotated[float, typer.Option(min=0.01, max=1, help="Of capacity, what the victim asks for.")] = 0.2,
+    quota_share: Annotated[float, typer.Option(min=0.01, max=1, help="Of capacity, the other's quota.")] = 0.1,
     seed: Seed = 0,
-    deadline_ms: Deadline = 2000.0,
+    deadline_ms: Deadline = 5000.0,
     threads: Threads = 1,
     cascade: OwnCascade = None,
     quick: Quick = False,
@@ -64,6 +66,7 @@ def isolation_command(
     if quick:
         duration, rounds = _QUICK_SECONDS, 1
     options = _options(duration or 96.0, rounds or 6, seed, deadline_ms, threads, cascade)
+    options = replace(options, victim_share=victim_share, quota_share=quota_share)
     _run(isolation, options, html, as_json=as_json)
 
 
@@ -72,7 +75,7 @@ def overload_command(
     duration: Duration = None,
     rounds: Rounds = None,
     seed: Seed = 0,
-    deadline_ms: Deadline = 2000.0,
+    deadline_ms: Deadline = 5000.0,
     threads: Threads = 1,
     cascade: OwnCascade = None,
     quick: Quick = False,
@@ -94,7 +97,7 @@ def reload_command(
     processes: Annotated[int, typer.Option(min=1, help="Servers that share the store.")] = 2,
     duration: Annotated[float, typer.Option(min=0.5, help="Seconds that it may take at most.")] = 210.0,
     seed: Seed = 0,
-    deadline_ms: Deadline = 2000.0,
+    deadline_ms: Deadline = 5000.0,
     threads: Threads = 1,
     cascade: OwnCascade = None,
     quick: Quick = False,

@@ -17,14 +17,8 @@ from cascade.load.report import Report, Row, ratio_json, report
 from cascade.load.workload import RERANK, workload
 from cascade_client.types import Quota
 
-VICTIM_SHARE = 0.25
-"""Of capacity, what the victim asks for."""
-
-QUOTA_SHARE = 0.2
-"""Of capacity, what the aggressor may use."""
-
 TIMES = 10.0
-"""How many times that it asks for."""
+"""How many times its quota the aggressor asks for."""
 
 _TAIL = 95.0
 
@@ -36,10 +30,10 @@ async def isolation(options: Options, narrator: Narrator) -> Report:
     async with bench({"server": {}}, tenants, options, narrator) as on:
         seconds = options.seconds / options.rounds
         capacity = await on.capacity("victim", max(1.0, seconds / 2))
-        allowed = capacity * QUOTA_SHARE
+        allowed = capacity * options.quota_share
         quota = await _limit(on, allowed)
         alone, beside = [], []
-        victim = on.flow("victim", capacity * VICTIM_SHARE)
+        victim = on.flow("victim", capacity * options.victim_share)
         aggressor = on.flow("aggressor", allowed * TIMES)
         for number in range(options.rounds):
             alone.append(await on.open("victim alone", [victim], seconds, seed=number))
@@ -96,6 +90,8 @@ def _report(on: Bench, alone: Sequence[Phase], beside: Sequence[Phase], quota: Q
     evidence = {
         **on.evidence(),
         "victim_p95_ratio": ratio_json(victim),
+        "victim_share_of_capacity": on.options.victim_share,
+        "quota_share_of_capacity": on.options.quota_share,
         "aggressor_quota": {k: v for k, v in _quota_json(quota).items() if v is not None},
         "aggressor_refused_because": reasons,
     }
