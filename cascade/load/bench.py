@@ -27,6 +27,7 @@ _RAMP = 0.25
 # Between two phases: whatever the one left in the server is gone.
 _PAUSE = 0.5
 _PATIENT = 30.0
+_PLACES = {"cascades_dir", "store_url", "data_dir"}
 
 
 class Bench:
@@ -101,7 +102,7 @@ class Bench:
             "deadline_seconds": self.options.deadline,
             "capacities_per_second": self.capacities,
             "tokens_per_request": self.tokens_per_request(),
-            "servers": {name: dict(server.settings) for name, server in self.servers.items()},
+            "servers": {name: _own(server.settings) for name, server in self.servers.items()},
         }
 
     async def _phase(self, label: str, seconds: float, work: Awaitable[Phase]) -> Phase:
@@ -152,6 +153,11 @@ def summary(phase: Phase) -> str:
     found = [(p, percentile(phase.answered(), p)) for p in (50, 95, 99)]
     times = ", ".join(f"p{p} {seconds * 1e3:.1f} ms" for p, seconds in found if seconds is not None)
     return f"{counts or 'nothing'}; {phase.goodput():.1f} good answers/s; {times or 'no answer'}"
+
+
+def _own(settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings but for where things lie, which says nothing of anyone else's machine."""
+    return {name: value for name, value in settings.items() if name not in _PLACES}
 
 
 def _without_presets(folder: Path) -> Path:

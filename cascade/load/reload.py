@@ -91,7 +91,7 @@ def _report(on: Bench, changers: Sequence[Changer]) -> Report:
         "processes": len(on.servers),
     }
     problems = [
-        *on.problems(percentile(effects, 50)),
+        *on.problems(percentile(effects, 99)),
         *validity.sample("effects", len(effects), 99),
         *([f"only {made} of {on.options.changes} changes were made in time"] if made < on.options.changes else []),
     ]
