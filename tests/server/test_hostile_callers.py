@@ -98,30 +98,6 @@ async def test_an_upsert_that_stops_in_the_middle_ends(
         assert (await refused(running.upsert("notes", []))).code is grpc.StatusCode.NOT_FOUND
 
 
-async def test_a_call_whose_request_never_comes_ends(serve: Any, configs: Any, refused: Any, tmp_path: Path) -> None:
-    async with serve(tmp_path, {"plain": configs["plain"]}, receive_timeout_seconds=0.1) as running:
-        half_open = running.channel.stream_unary("/cascade_api.v1.RankingService/Rank")(metadata=running.metadata)
-        refusal = await refused(half_open)
-        assert (refusal.code, refusal.reason) == (LATE, "STALLED")
-        assert refusal.message.startswith("the caller sent no request for 0.1 s")
-        streamed = running.channel.stream_stream("/cascade_api.v1.RankingService/RankStream")(metadata=running.metadata)
-        assert await streamed.code() is LATE
-
-
-async def test_a_call_that_ends_without_its_request_is_told_so(plain: Any, refused: Any) -> None:
-    empty = plain.channel.stream_unary("/cascade_api.v1.RankingService/Rank")(iter([]), metadata=plain.metadata)
-    refusal = await refused(empty)
-    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert refusal.violations == {"request": "did not come, expected one message"}
-
-
-async def test_a_stranger_s_message_is_not_taken_in(serve: Any, configs: Any, refused: Any, tmp_path: Path) -> None:
-    async with serve(tmp_path, {"plain": configs["plain"]}, require_credentials=True) as running:
-        # Nothing of it was sent yet: a message that were waited for would keep the refusal back.
-        call = running.channel.stream_unary("/cascade_api.v1.RankingService/Rank")()
-        assert (await refused(call)).code is grpc.StatusCode.UNAUTHENTICATED
-
-
 async def test_an_upsert_that_drips_for_ever_ends(serve: Any, configs: Any, tmp_path: Path) -> None:
     async with serve(tmp_path, {"plain": configs["plain"]}, max_upsert_seconds=0.2) as running:
         drops = (Document(str(number), "a drop") for number in count())

@@ -10,7 +10,6 @@ from typing import Any, cast
 import grpc
 import structlog
 
-from cascade.errors import InvalidInputError, Violation
 from cascade_server.access.check import AccessCheck
 from cascade_server.access.roles import is_open
 from cascade_server.errors import UnavailableError
@@ -80,32 +79,30 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         write = handler.response_serializer
         if handler.request_streaming:
             return grpc.stream_unary_rpc_method_handler(self._stream_unary(handler, method, read), None, write)
-        # Handlers of streams, which are the same on the wire: for others gRPC takes in the message, however large and
-        # however slow it comes, before anybody has asked who calls.
         if handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(self._unary_stream(handler, method, read), None, write)
-        return grpc.stream_unary_rpc_method_handler(self._unary_unary(handler, method, read), None, write)
+            return grpc.unary_stream_rpc_method_handler(self._unary_stream(handler, method, read), None, write)
+        return grpc.unary_unary_rpc_method_handler(self._unary_unary(handler, method, read), None, write)
 
-    def _unary_unary(self, handler: Handler, method: str, read: Read) -> Callable[[Any, Context], Awaitable[Any]]:
-        async def answer(_requests: Any, context: Context) -> Any:
+    def _unary_unary(self, handler: Handler, method: str, read: Read) -> Callable[[bytes, Context], Awaitable[Any]]:
+        async def answer(request: bytes, context: Context) -> Any:
             async with self._counted(method, context) as scope:
                 self._refuse_when_stopping()
                 await scope.admit()
                 self._unread.check(scope.tenant)
-                response = await handler.unary_unary(await self._only_message(context, read, method), context)
+                response = await handler.unary_unary(await _sound(read, request, method), context)
                 _until_read(context, self._unread.hold(scope.tenant, response.ByteSize()))
                 return response
 
         return answer
 
-    def _unary_stream(self, handler: Handler, method: str, read: Read) -> Callable[[Any, Context], Awaitable[None]]:
+    def _unary_stream(self, handler: Handler, method: str, read: Read) -> Callable[[bytes, Context], Awaitable[None]]:
         # A coroutine that writes: of a generator, gRPC waits for ever until the caller reads what was yielded.
-        async def answer(_requests: Any, context: Context) -> None:
+        async def answer(request: bytes, context: Context) -> None:
             async with self._counted(method, context) as scope:
                 self._refuse_when_stopping()
                 await scope.admit()
                 self._unread.check(scope.tenant)
-                responses = handler.unary_stream(await self._only_message(context, read, method), context)
+                responses = handler.unary_stream(await _sound(read, request, method), context)
                 begun = False
                 async with aclosing(responses):
                     async for response in responses:
@@ -142,13 +139,6 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                     yield response
 
         return answer
-
-    async def _only_message(self, context: Context, read: Read, method: str) -> Any:
-        async with patience(self._settings.receive_timeout_seconds, "sent no request"):
-            data = await context.read()
-        if data is grpc.aio.EOF:
-            raise InvalidInputError([Violation("request", "did not come, expected one message")])
-        return await _sound(read, data, method)
 
     async def _all_sound(self, requests: AsyncIterator[bytes], read: Read, method: str) -> AsyncIterator[Any]:
         # A generator function, since an expression would begin to read what a refused call never reads.
