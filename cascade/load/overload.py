@@ -19,6 +19,9 @@ from cascade.load.workload import RERANK, workload
 NORMAL, DOUBLE, TRIPLE = 0.8, 2.0, 3.0
 """Loads, of capacity."""
 
+AFTERWARDS = 0.5
+"""Load after the burst: close to capacity, the least backlog takes long to work off, however it came about."""
+
 _TENANT = "searcher"
 _BURST, _AFTER = "3x", "after 3x"
 _TAIL = 99.0
@@ -62,10 +65,10 @@ async def _round(on: Bench, seen: _Seen, long: float, number: int) -> None:
 
 
 async def _burst(on: Bench, rate: float, long: float, number: int) -> Phase:
-    """Three times the capacity for `long` seconds, and without a pause the normal load again."""
+    """Three times the capacity for `long` seconds, and without a pause half of it."""
     burst = on.flow(_TENANT, TRIPLE * rate, name=_BURST, end=long)
-    after = on.flow(_TENANT, NORMAL * rate, name=_AFTER, begin=long)
-    return await on.open("3x capacity, then 80 % load", [burst, after], long + max(1.5, 0.6 * long), seed=100 + number)
+    after = on.flow(_TENANT, AFTERWARDS * rate, name=_AFTER, begin=long)
+    return await on.open("3x capacity, then half of it", [burst, after], long + max(1.5, 0.6 * long), seed=100 + number)
 
 
 def _report(on: Bench, seen: _Seen) -> Report:

@@ -82,7 +82,7 @@ def test_overload_compares_with_capacity_and_with_a_plain_queue(measure: Measure
     assert double["flows"]["searcher"]["offered_per_second"] == pytest.approx(2.0 * rate)
     assert double["flows"]["searcher"]["answered_seconds"]["count"] > 0
     assert found["refused"] == double["flows"]["searcher"]["outcomes"]["refused"]
-    assert len(phases(found, "3x capacity, then 80 % load")) == len(found["evidence"]["recovery_seconds"]) == 2
+    assert len(phases(found, "3x capacity, then half of it")) == len(found["evidence"]["recovery_seconds"]) == 2
     assert found["evidence"]["servers"]["fifo"]["queue"] == "fifo"
     assert found["valid"] is False
     tags = Tags(page.read_text(encoding="utf-8"))
