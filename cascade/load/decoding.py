@@ -49,6 +49,7 @@ def reply_of(ended: Ended) -> Reply:
             version=made.cascade_version,
             config_hash=made.config_hash,
             tokens=sum(stage.tokens for stage in response.trace),
+            queued=sum(stage.queue_time.ToNanoseconds() for stage in response.trace) / 1e9,
         )
     return Reply(*about, _OUTCOMES.get(ended.result.code(), Outcome.FAILED), reason=_why(ended.result))
 

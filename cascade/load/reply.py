@@ -25,8 +25,8 @@ ANSWERS = GOOD | {Outcome.DEGRADED}
 class Reply(NamedTuple):
     """One request; `intended`, `sent` and `done` are seconds of the machine's monotonic clock.
 
-    `reason` is the server's word for a refusal, a failure or what is degraded, `tokens` what models read for an answer;
-    `cascade`, `version` and `config_hash` say what answered.
+    `reason` is the server's word for a refusal, a failure or what is degraded, `tokens` what models read for an answer
+    and `queued` the seconds that it waited for them; `cascade`, `version` and `config_hash` say what answered.
     """
 
     flow: str
@@ -40,6 +40,7 @@ class Reply(NamedTuple):
     version: int = 0
     config_hash: str = ""
     tokens: int = 0
+    queued: float = 0.0
 
     @property
     def latency(self) -> float:

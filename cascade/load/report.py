@@ -106,6 +106,7 @@ def _flow_json(phase: Phase, flow: str) -> dict[str, Any]:
         "goodput_per_second": phase.goodput(flow),
         "tokens_per_second": sum(r.tokens for r in phase.of(flow)) / phase.seconds,
         "answered_seconds": percentiles(phase.answered(flow)),
+        "queued_seconds": percentiles([r.queued for r in phase.of(flow) if r.answer]),
         "refused_seconds": percentiles(phase.latencies(Outcome.REFUSED, flow=flow)),
         "answered_histogram_microseconds": Latencies(phase.answered(flow)).encoded(),
     }

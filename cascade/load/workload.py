@@ -21,7 +21,7 @@ retrieve: [{kind: bm25, depth: %d}]
 """
 
 PASSAGES = 10
-_CHARS = range(60, 161)
+_CHARS = range(40, 101)
 _POOL = 512
 
 

@@ -50,7 +50,7 @@ async def answer(request: ranking_pb2.RankRequest, context: Any) -> ranking_pb2.
     response.provenance.cascade_version = 7
     response.provenance.config_hash = "abc"
     response.trace.add(stage="bm25", tokens=40)
-    response.trace.add(stage="cross", tokens=2)
+    response.trace.add(stage="cross", tokens=2).queue_time.FromMilliseconds(250)
     return response
 
 
@@ -110,7 +110,8 @@ async def test_a_server_that_answers_nobody_until_all_have_asked_is_asked_by_all
 async def test_an_answer_says_what_made_it() -> None:
     async with serving(answer) as target:
         replies = await sent(order(target))
-    assert {(r.cascade, r.version, r.config_hash, r.tokens) for r in replies} == {("words", 7, "abc", 42)}
+    made = {(r.cascade, r.version, r.config_hash, r.tokens, r.queued) for r in replies}
+    assert made == {("words", 7, "abc", 42, 0.25)}
     assert all(reply.intended <= reply.sent <= reply.done for reply in replies)
 
 
