@@ -29,7 +29,7 @@ _TAIL = 99.0
 
 @dataclass(slots=True)
 class _Seen:
-    """The phases by what they are for; `peak` is the larger of the capacities before and after each 2x load."""
+    """The phases by what they are for; `peak` is the mean of the capacities before and after each 2x load."""
 
     peak: list[float] = field(default_factory=list)
     normal: list[Phase] = field(default_factory=list)
@@ -59,7 +59,7 @@ async def _round(on: Bench, seen: _Seen, long: float, number: int) -> None:
     seen.normal.append(await on.open("80 % load", [on.flow(_TENANT, NORMAL * rate)], long * 0.4, seed=number))
     seen.double.append(await on.open("2x capacity", [on.flow(_TENANT, DOUBLE * rate)], long, seed=number))
     after = await on.capacity(_TENANT, max(1.0, long / 10))
-    seen.peak.append(max(rate, after))
+    seen.peak.append((rate + after) / 2)
     overrun = on.flow(_TENANT, DOUBLE * rate, server="fifo")
     seen.fifo.append(await on.open("2x capacity, first come first served", [overrun], long / 3, seed=number))
 
