@@ -90,7 +90,7 @@ def _serving(data_dir: Path, cascades: Path) -> Iterator[str]:
         port = asyncio.run_coroutine_threadsafe(server.start(), loop).result(60)
         yield f"127.0.0.1:{port}"
     finally:
-        structlog.reset_defaults()  # the last command's standard error is closed, and the server may have something to say
+        structlog.reset_defaults()  # the standard error of the last command is closed, and the server may yet log
         asyncio.run_coroutine_threadsafe(server.stop(0), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
