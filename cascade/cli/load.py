@@ -65,7 +65,7 @@ def isolation_command(
 
     if quick:
         duration, rounds = _QUICK_SECONDS, 1
-    options = _options(duration or 96.0, rounds or 4, seed, deadline_ms, threads, cascade)
+    options = _options(duration or 88.0, rounds or 4, seed, deadline_ms, threads, cascade)
     options = replace(options, victim_share=victim_share, quota_share=quota_share)
     _run(isolation, options, html, as_json=as_json)
 
