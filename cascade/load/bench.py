@@ -70,13 +70,14 @@ class Bench:
 
     async def capacity(self, tenant: str, seconds: float, *, server: str = "") -> float:
         """Answers a second with a few requests always in progress; 0 if there were too few to tell."""
-        concurrency = self.options.concurrency
-        flow = self.flow(tenant, 0.0, server=server)
-        work = self._generator.closed("capacity", flow, seconds, deadline=_PATIENT, concurrency=concurrency)
-        phase = await self._phase("capacity", seconds, work)
+        phase = await self._closed("capacity", tenant, seconds, server)
         found = throughput(phase.replies, phase.started + _RAMP * seconds, phase.started + seconds)
         self.capacities.append(found)
         return found
+
+    async def warm_up(self, tenant: str, seconds: float) -> None:
+        """The same, of which nothing counts: the first requests of a process are slower than all later ones."""
+        await self._closed("warm-up", tenant, seconds, "")
 
     def tokens_per_request(self) -> float:
         """What an answer cost so far, on average; 0 without models."""
@@ -104,6 +105,11 @@ class Bench:
             "tokens_per_request": self.tokens_per_request(),
             "servers": {name: _own(server.settings) for name, server in self.servers.items()},
         }
+
+    async def _closed(self, label: str, tenant: str, seconds: float, server: str) -> Phase:
+        flow, concurrency = self.flow(tenant, 0.0, server=server), self.options.concurrency
+        work = self._generator.closed(label, flow, seconds, deadline=_PATIENT, concurrency=concurrency)
+        return await self._phase(label, seconds, work)
 
     async def _phase(self, label: str, seconds: float, work: Awaitable[Phase]) -> Phase:
         await asyncio.sleep(_PAUSE)

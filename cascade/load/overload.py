@@ -45,20 +45,21 @@ async def overload(options: Options, narrator: Narrator) -> Report:
     fifo = {"queue": "fifo", "overload": "fixed", "max_concurrent_requests": "4096"}
     async with bench({"ours": {}, "fifo": fifo}, {_TENANT: [work]}, options, narrator) as on:
         seen, long = _Seen(), options.seconds / options.rounds
+        await on.warm_up(_TENANT, _long_enough(long))
         for number in range(options.rounds):
             await _round(on, seen, long, number)
         rate = on.capacities[-1]
         for number in range(options.rounds + 1):
             seen.burst.append(await _burst(on, rate, long / 6, number))
-        await on.capacity(_TENANT, max(1.0, long / 10))
+        await on.capacity(_TENANT, _long_enough(long))
         return _report(on, seen)
 
 
 async def _round(on: Bench, seen: _Seen, long: float, number: int) -> None:
-    rate = await on.capacity(_TENANT, max(1.0, long / 10))
+    rate = await on.capacity(_TENANT, _long_enough(long))
     seen.normal.append(await on.open("80 % load", [on.flow(_TENANT, NORMAL * rate)], long * 0.4, seed=number))
     seen.double.append(await on.open("2x capacity", [on.flow(_TENANT, DOUBLE * rate)], long, seed=number))
-    after = await on.capacity(_TENANT, max(1.0, long / 10))
+    after = await on.capacity(_TENANT, _long_enough(long))
     seen.peak.append((rate + after) / 2)
     overrun = on.flow(_TENANT, DOUBLE * rate, server="fifo")
     seen.fifo.append(await on.open("2x capacity, first come first served", [overrun], long / 3, seed=number))
@@ -69,6 +70,11 @@ async def _burst(on: Bench, rate: float, long: float, number: int) -> Phase:
     burst = on.flow(_TENANT, TRIPLE * rate, name=_BURST, end=long)
     after = on.flow(_TENANT, AFTERWARDS * rate, name=_AFTER, begin=long)
     return await on.open("3x capacity, then half of it", [burst, after], long + max(1.5, 0.6 * long), seed=100 + number)
+
+
+def _long_enough(long: float) -> float:
+    """Seconds to measure capacity for."""
+    return max(1.0, long / 6)
 
 
 def _report(on: Bench, seen: _Seen) -> Report:
