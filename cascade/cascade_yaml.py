@@ -26,6 +26,9 @@ def read_mapping(text: str, source: str) -> dict[Any, Any]:
         raise ConfigError(source, [f"not a cascade: {error}"]) from error
     except (yaml.YAMLError, ValueError) as error:  # the latter for what looks like a date or number and is none
         raise ConfigError(source, [f"not valid YAML: {error}"]) from error
+    except (LookupError, AttributeError, ArithmeticError) as error:  # what the library does with some of those
+        problem = "not valid YAML: found a value that is not what its tag or form says, such as !!int ''"
+        raise ConfigError(source, [problem]) from error
     if not isinstance(data, dict):
         raise ConfigError(source, [f"found {type(data).__name__}, expected a mapping with the key 'retrieve'"])
     return data

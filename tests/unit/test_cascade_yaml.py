@@ -91,6 +91,14 @@ def test_a_number_as_long_as_a_text_may_be_is_no_cascade(number: str) -> None:
         parse(f"retrieve: [{{kind: bm25, depth: {number}}}]", "test.yaml")
 
 
+@pytest.mark.parametrize(
+    "value", ["!!int ''", "!!int '+'", "!!float _", "!!bool perhaps", "!!timestamp soon", "1:" * 300 + "1.5"]
+)
+def test_a_value_that_is_not_what_it_says_is_no_yaml(value: str) -> None:
+    assert "not what its tag or form says" in problem(f"description: {value}")
+    assert "not what its tag or form says" in problem(f"? {value}\n: 1")
+
+
 def test_surrogates_and_control_characters_are_refused() -> None:
     problem("a: \ud800")
     problem("a: \x00")
