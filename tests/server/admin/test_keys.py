@@ -42,10 +42,20 @@ async def test_a_key_may_end_by_itself(admin: Any) -> None:
     assert made.key.expires_at.seconds > made.key.created_at.seconds
 
 
-async def test_a_certificate_stands_for_a_key_without_a_secret(admin: Any) -> None:
-    made = await admin("CreateKey", role=admin_pb2.ROLE_WRITER, certificate_name=f"{datetime.now(UTC):%s%f}.example")
+async def test_a_certificate_stands_for_a_key_without_a_secret(operator: Any, tenant: str) -> None:
+    asked = {"role": admin_pb2.ROLE_WRITER, "certificate_name": f"{datetime.now(UTC):%s%f}.example"}
+    made = await operator("CreateKey", tenant=tenant, **asked)
     assert made.secret == ""
     assert made.key.certificate_name.endswith(".example")
+
+
+async def test_a_tenants_admin_claims_no_certificate(operator: Any, admin: Any, tenant: str, refused: Any) -> None:
+    asked = {"role": admin_pb2.ROLE_READER, "certificate_name": f"{tenant}.example"}
+    free = await refused(admin("CreateKey", **asked))
+    await operator("CreateKey", tenant="default", **asked)
+    taken = await refused(admin("CreateKey", **asked))
+    assert free.code is grpc.StatusCode.PERMISSION_DENIED
+    assert free == taken
 
 
 async def test_keys_are_listed_by_tenant_newest_first(operator: Any, admin: Any, tenant: str) -> None:

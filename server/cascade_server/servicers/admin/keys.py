@@ -11,7 +11,7 @@ from cascade_api.v1 import admin_pb2
 from cascade_server.control.plane import ControlPlane
 from cascade_server.convert.admin import key_message
 from cascade_server.convert.admin_requests import check_key_id, check_tenant, new_key
-from cascade_server.servicers.admin.permissions import at_most_own, caller, looked_at
+from cascade_server.servicers.admin.permissions import at_most_own, caller, check_certificate, looked_at
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -26,6 +26,7 @@ class KeyCalls:
         tenant = looked_at(request.tenant)
         asked = new_key(request, datetime.now(UTC))
         role = at_most_own(asked.role)
+        check_certificate(asked.certificate_name)
         create = self._plane.store.create_key
         key, secret = await self._plane.change(
             create, caller().subject, tenant, role, asked.label, asked.expires_at, asked.certificate_name

@@ -44,6 +44,15 @@ def looked_at(tenant: str) -> str | None:
     return None if caller().tenant is None and not tenant else acted_on(tenant)
 
 
+def check_certificate(name: str | None) -> None:
+    """Raises PermissionDeniedError unless the caller may say for whom certificates of that name stand, None for none.
+
+    Names of certificates are of no tenant: who could claim any would be called with another tenant's documents.
+    """
+    if name is not None and caller().tenant is not None:
+        raise PermissionDeniedError("a key for a certificate takes an operator, who knows whose it is", Refusal.ROLE)
+
+
 def at_most_own(role: Role) -> Role:
     """The role of a new key. Raises PermissionDeniedError for more than the caller has."""
     if role > caller().role:
