@@ -152,3 +152,11 @@ async def test_upserts_have_their_own_limit(serve: Any, configs: Any, refused: A
         assert (await small.rank()).results
         await begun.done_writing()
         assert (await refused(begun)).code is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_tenant_is_charged_what_its_answers_read_and_no_estimate(serve: Any, tmp_path: Path) -> None:
+    limited(tmp_path, Quota(tokens_per_second=0.01, burst_tokens=100))
+    async with serve(tmp_path, {"hasty": parse(READ + "budget_ms: 0.001\n", "hasty")}) as running:
+        for _ in range(10):
+            (tier,) = (t for t in (await running.rank(cascade="hasty")).trace if t.stage == "read")
+            assert (tier.status, tier.tokens) == (trace_pb2.STAGE_STATUS_SKIPPED, 0)

@@ -94,10 +94,10 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
     async def Rank(self, request: ranking_pb2.RankRequest, context: Context) -> ranking_pb2.RankResponse:
         """See the proto."""
         async with aclosing(self._updates(request, context, only_last=True)) as updates:
+            # To its end: whoever closes it before has given up, and is charged the estimate.
             async for job, update in updates:
-                if update.final:
-                    return self._fitting(job, update.answer)
-        raise AssertionError("a cascade's last update is final")
+                last = job, update.answer
+        return self._fitting(*last)
 
     async def RankStream(
         self, request: ranking_pb2.RankStreamRequest, context: Context
