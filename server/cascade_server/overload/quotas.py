@@ -62,11 +62,18 @@ class Rates:
         if asked > window.tokens:
             raise QuotaExceededError(tenant, "burst_tokens", asked, window.tokens, None)
         owed = min(self._owed.get(tenant, 0), window.tokens - asked)
-        full = await self._counts.take(tenant, window, asked + owed)
+        # Before the first await, so that those who come in the meantime do not pay it too.
+        self._owe(tenant, self._owed.get(tenant, 0) - owed)
+        paid = False
+        try:
+            full = await self._counts.take(tenant, window, asked + owed)
+            paid = full is None
+        finally:
+            if not paid:
+                self._owe(tenant, self._owed.get(tenant, 0) + owed)
         if full is not None:
             rate, allowed = full.tokens / window.seconds, window.tokens / window.seconds
             raise QuotaExceededError(tenant, "tokens_per_second", rate, allowed, full.wait)
-        self._owe(tenant, self._owed.get(tenant, 0) - owed)
         return asked
 
     async def settle(self, tenant: str, quota: Quota, charged: int, used: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from cascade_server.control.state import Quota
 from cascade_server.errors import QuotaExceededError
 from cascade_server.overload.counts import Local
 from cascade_server.overload.quotas import Rates, check_depth, check_documents, check_tokens, enforced
+from cascade_server.overload.window import Full, Window
 
 QUOTA = Quota(tokens_per_second=100.0)
 """A thousand tokens at once."""
@@ -88,6 +90,34 @@ async def test_what_does_not_fit_any_more_is_owed(still: Callable[[float], None]
     with pytest.raises(QuotaExceededError):
         await rates.charge("red", QUOTA, 401.0)
     assert await rates.charge("red", QUOTA, 400.0) == 400
+
+
+class Far(Local):
+    """Counts so that others come before it has answered, as a store on another machine does."""
+
+    async def take(self, tenant: str, window: Window, tokens: int) -> Full | None:
+        await asyncio.sleep(0)
+        return await super().take(tenant, window, tokens)
+
+
+async def test_what_is_owed_is_paid_once_by_those_that_come_together(still: Callable[[float], None]) -> None:
+    rates = Rates(Far())
+    charged = await rates.charge("red", QUOTA, 900.0)
+    await rates.settle("red", QUOTA, charged, 1400)
+    still(100.0)
+    assert await asyncio.gather(*(rates.charge("red", QUOTA, 100.0) for _ in range(2))) == [100, 100]
+    assert await rates.charge("red", QUOTA, 300.0) == 300
+
+
+async def test_what_is_owed_stays_so_when_it_cannot_be_paid(still: Callable[[float], None]) -> None:
+    rates = Rates(Far())
+    charged = await rates.charge("red", QUOTA, 900.0)
+    await rates.settle("red", QUOTA, charged, 1400)
+    with pytest.raises(QuotaExceededError):
+        await rates.charge("red", QUOTA, 101.0)
+    still(100.0)
+    with pytest.raises(QuotaExceededError):
+        await asyncio.gather(rates.charge("red", QUOTA, 100.0), rates.charge("red", QUOTA, 401.0))
 
 
 async def test_a_request_for_more_than_the_burst_never_fits() -> None:
