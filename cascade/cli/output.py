@@ -99,7 +99,7 @@ def print_info(info: ServerInfo) -> None:
     cascades = table("cascade", "version", "stages", "description", numbers=(1,))
     for cascade in info.cascades:
         stages = " → ".join(f"{stage.name} {stage.depth}" for stage in cascade.stages)
-        cascades.add_row(cascade.name, str(cascade.version or ""), stages, cascade.description)
+        cascades.add_row(cascade.name, str(cascade.version or ""), stages, plain(cascade.description))
     console.print(cascades)
     models = table("model", "kind", "ready", "problem")
     for model in info.models:
@@ -129,6 +129,12 @@ def table(*columns: str, numbers: tuple[int, ...] = ()) -> Table:
 def print_table(found: Table) -> None:
     """One table."""
     _console().print(found)
+
+
+def plain(text: str) -> str:
+    """`text` on one line, without what would speak to the terminal or pass for a line of ours."""
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def milliseconds(seconds: float) -> str:

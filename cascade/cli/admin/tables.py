@@ -61,7 +61,7 @@ def print_versions(versions: Versions) -> None:
             version.config_hash,
             version.created_by,
             _time(version.created_at),
-            version.description,
+            output.plain(version.description),
         )
     output.print_table(found)
 
@@ -84,8 +84,9 @@ def print_audit(entries: Iterable[AuditEntry]) -> None:
     """One line for each change: its number, when, who, what to whom, and what it changed."""
     for entry in entries:
         what = " ".join(part for part in dict.fromkeys((entry.action, entry.tenant, entry.subject)) if part)
-        changed = ", ".join(_changes(entry))
-        typer.echo(f"{entry.number}  {_time(entry.at)}  {entry.actor}  {what}{': ' if changed else ''}{changed}")
+        changed = output.plain(", ".join(_changes(entry)))
+        who = output.plain(entry.actor)
+        typer.echo(f"{entry.number}  {_time(entry.at)}  {who}  {what}{': ' if changed else ''}{changed}")
 
 
 def print_usage(usage: Iterable[Usage]) -> None:
@@ -102,7 +103,7 @@ def print_usage(usage: Iterable[Usage]) -> None:
 def print_difference(diff: str, changes: Iterable[str]) -> None:
     """The texts' difference and what it means."""
     typer.echo(diff, nl=False)
-    changes = tuple(changes)
+    changes = tuple(map(output.plain, changes))
     typer.echo("\n".join(changes) if changes else "the two mean the same")
 
 

@@ -157,6 +157,23 @@ def test_changes_and_usage_are_listed(
     assert "requests" in run("admin", "usage", *where).stdout
 
 
+def test_what_a_tenant_wrote_passes_for_no_line_of_the_log_and_does_not_speak_to_the_terminal(
+    run: Callable[..., Any], where: list[str], put: Callable[[str], Any]
+) -> None:
+    put(V1.replace("words only", r'"words\n9  2026-01-01 00:00:00  me  revoke_key\e[1A\x9b2K"'))
+    of = ("--tenant", "acme", *where)
+    log = run("admin", "audit", "--limit", 1, *of).stdout
+    assert len(log.splitlines()) == 1
+    assert r"words 9 2026-01-01 00:00:00 me revoke_key\x1b[1A\x9b2K" in log
+    put(V2)
+    for shown in (
+        log,
+        run("admin", "cascade", "list", *of).stdout,
+        run("admin", "cascade", "diff", "search", "--from", 1, *of).stdout,
+    ):
+        assert not {"\x1b", "\x9b"} & set(shown)
+
+
 def test_a_folder_is_imported_whole_or_not_at_all(
     run: Callable[..., Any], run_json: Callable[..., Any], where: list[str], tmp_path: Path
 ) -> None:
