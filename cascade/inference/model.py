@@ -91,7 +91,7 @@ class ServedModel(ABC):
             if self._loaded:
                 return
             if (problem := self._problem) is not None:
-                raise problem
+                raise problem.with_traceback(None)  # which would grow with every raise, and keep its frames
             try:
                 self._load()
             except Exception as error:

@@ -118,7 +118,7 @@ class Endpoint:
                 self._passed[test] = await self._test(test, run)
                 self.cost = CostEstimate()
         if (error := self._passed[test]) is not None:
-            raise error
+            raise error.with_traceback(None)  # which would grow with every raise, and keep its frames
 
     async def _test(self, test: str, run: Callable[[], Awaitable[str]]) -> ModelLoadError | None:
         try:

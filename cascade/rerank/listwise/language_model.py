@@ -69,7 +69,7 @@ class LanguageModel(ServedModel):
             self.step_cost.forget()
             self._passed[test] = ModelLoadError(self.reference, f"kind {test}: {problem}") if problem else None
         if (error := self._passed[test]) is not None:
-            raise error
+            raise error.with_traceback(None)  # which would grow with every raise, and keep its frames
 
     @property
     def status(self) -> ModelStatus:
