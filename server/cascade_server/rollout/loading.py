@@ -75,11 +75,17 @@ class Loading:
             await asyncio.wait(tasks)
 
     async def _warm_up(self, cascade: Cascade) -> None:
-        if any(isinstance(m, ServedModel) and not m.status.ready for m in self._models.held_by(cascade)):
-            async with self._one_model:
+        try:
+            if any(isinstance(m, ServedModel) and not m.status.ready for m in self._models.held_by(cascade)):
+                async with self._one_model:
+                    await cascade.warm_up()
+            else:
                 await cascade.warm_up()
-        else:
-            await cascade.warm_up()
+        except (CascadeError, TimeoutError):
+            raise
+        except Exception as error:
+            # A self-test may raise anything, as for want of memory; a task that ended so would be waited for for ever.
+            raise ModelLoadError(cascade.name, f"{type(error).__name__}: {error}") from error
 
     async def _load(self, wired: Wired) -> None:
         await self.load(wired)
