@@ -41,7 +41,7 @@ class _ExcessError(Exception):
 class _Loader(yaml.SafeLoader):
     """Counts while it composes, so that nothing is built of what is too much.
 
-    It refuses a key that stands twice in a mapping, of which YAML would silently drop the first.
+    It refuses a key that stands twice in a mapping, of which YAML would silently drop the first, and text that is none.
     """
 
     def __init__(self, stream: str) -> None:
@@ -70,6 +70,15 @@ class _Loader(yaml.SafeLoader):
         self._extents[node] = (self._nodes - before, self._deepest - self._depth + 1)
         self._deepest = max(outer, self._deepest)
         self._depth -= 1
+        return node
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        try:
+            node.value.encode()
+        except UnicodeEncodeError as error:  # no hash, no message and no database could hold it
+            problem = "found half a character, a surrogate such as \\uD83D; write the character itself"
+            raise yaml.MarkedYAMLError(None, None, problem, node.start_mark) from error
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:

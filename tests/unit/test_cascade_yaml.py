@@ -99,6 +99,12 @@ def test_a_value_that_is_not_what_it_says_is_no_yaml(value: str) -> None:
     assert "not what its tag or form says" in problem(f"? {value}\n: 1")
 
 
+@pytest.mark.parametrize("text", [r'description: "\uD83D"', r'"\uD83D": 1', r'a: [{b: "x\uDE00"}]'])
+def test_half_a_character_is_refused_where_it_stands(text: str) -> None:
+    assert "found half a character" in problem(text)
+    assert "line 1, column" in problem(text)
+
+
 def test_surrogates_and_control_characters_are_refused() -> None:
     problem("a: \ud800")
     problem("a: \x00")
