@@ -109,10 +109,14 @@ class Models:
     async def release(self, unused_for: float, keep: Set[str] = frozenset()) -> None:
         """End every model that no cascade has held and nobody asked for in the last `unused_for` seconds.
 
-        A cascade holds its models until it is garbage, so that what still runs keeps them. References in `keep` stay.
+        A cascade holds its models until it is garbage, so that what still runs keeps them; a model at work for somebody
+        else, as for a long write, counts as asked for. References in `keep` stay.
         """
         with self._lock:
             idle = {m for m in self._lending.idle(unused_for) if m.reference not in keep}
+            for model in [m for m in idle if isinstance(m, ServedModel) and not m.queue.idle]:
+                self._lending.touch(model)
+                idle.remove(model)
             self._models = {key: m for key, m in self._models.items() if m not in idle}
             self._endpoints = {key: e for key, e in self._endpoints.items() if e not in idle}
             for model in idle:

@@ -66,6 +66,12 @@ class ModelQueue:
         return not self._closed and not self._broken
 
     @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        with self._changed:
+            return self._queue.idle
+
+    @property
     def load(self) -> QueueLoad:
         """What waits, as of now; from any thread, and as quick as there are few accounts that wait."""
         with self._changed:

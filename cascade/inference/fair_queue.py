@@ -124,6 +124,11 @@ class FairQueue(Generic[T]):
         return sum(line.tokens for line in self._lines.values())
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is in hand."""
+        return self._serving is None and not self._waiting
+
+    @property
     def oldest_wait(self) -> float:
         """Seconds since the one that waits longest had its last turn, or came."""
         first = next(iter(self._waiting), None)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
+from cascade.budget import Budget
 from cascade.build import Models, build_cascade
 from cascade.config import parse
 from cascade.inference.cross_encoder import CrossEncoderModel
@@ -57,4 +60,28 @@ async def test_the_same_model_of_two_kinds_is_let_go_one_by_one(tiny_cross_encod
     await models.release(unused_for=0.0)
     assert [status.kind for status in models.status()] == ["likelihood"]
     assert cascades
+    await models.aclose()
+
+
+async def test_a_model_that_is_at_work_is_kept_whoever_it_works_for(tiny_cross_encoder: Path) -> None:
+    models = Models(device="cpu")
+    reference = str(tiny_cross_encoder)
+    model = models.get(CrossEncoderModel, reference)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def long_write() -> str:
+        begun.set()
+        assert go_on.wait(10)
+        return "written"
+
+    write = asyncio.create_task(model.queue.run(long_write, budget=Budget()))
+    assert await asyncio.to_thread(begun.wait, 10)
+    try:
+        async with asyncio.timeout(5):
+            await models.release(unused_for=0.0)
+        assert models.get(CrossEncoderModel, reference) is model
+    finally:
+        go_on.set()
+    assert (await write)[0] == "written"
+    assert model.queue.alive
     await models.aclose()
