@@ -16,6 +16,8 @@ Depth = Annotated[int, Field(ge=1, le=10_000)]
 Model = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 
+_MAX_STAGES = 32
+"""Each costs every request something, and has series of metrics of its own."""
 _MAX_PROBLEMS = 100
 """Told of one file; a page can hold thousands."""
 
@@ -246,7 +248,7 @@ class _PromptedTier(_Tier):
 class _WindowedTier(_PromptedTier):
     """Reads windows from the back, each `stride` further up; what stands best in one goes on into the next."""
 
-    window: int = Field(20, ge=2)
+    window: int = Field(20, ge=2, le=100)
     stride: int = Field(10, ge=1)
 
     @model_validator(mode="after")
@@ -291,7 +293,7 @@ class TournamentConfig(_PromptedTier):
 
     kind: Literal["tournament"]
     group: int = Field(4, ge=2, le=26)
-    rounds: int = Field(3, ge=1)
+    rounds: int = Field(3, ge=1, le=100)
     both_orders: bool = True
 
 
@@ -341,6 +343,13 @@ class CascadeConfig(_Strict):
         """Without candidates there is nothing to rank."""
         if not self.retrieve:
             raise ValueError("retrieve is empty; name at least one retriever, such as {kind: bm25}")
+        return self
+
+    @model_validator(mode="after")
+    def a_cascade_is_short(self) -> CascadeConfig:
+        """A page holds a thousand stages, which would keep the event loop from everybody else's requests."""
+        if len(self.stage_names) > _MAX_STAGES:
+            raise ValueError(f"found {len(self.stage_names)} stages, expected at most {_MAX_STAGES}; leave some out")
         return self
 
     @model_validator(mode="after")

@@ -138,3 +138,16 @@ def test_a_tier_behind_an_endpoint_names_the_endpoint_s_model() -> None:
     endpoint = "endpoint: {url: 'http://localhost:8000/v1', model: large}"
     config = parse(f"retrieve: [{{kind: bm25}}]\ntiers: [{{kind: logits, depth: 5, {endpoint}}}]", "c.yaml")
     assert config.tiers[0].model_in_use == "large"
+
+
+def test_a_cascade_of_a_thousand_stages_is_refused() -> None:
+    def tiers(count: int) -> str:
+        return ", ".join(f"{{kind: identity, name: t{number}, depth: 5}}" for number in range(count))
+
+    assert len(parse(f"retrieve: [{{kind: bm25}}]\ntiers: [{tiers(30)}]", "c.yaml").stage_names) == 32
+    assert "found 33 stages, expected at most 32" in problem(f"retrieve: [{{kind: bm25}}]\ntiers: [{tiers(31)}]")
+
+
+@pytest.mark.parametrize("tier", ["kind: permutation, window: 1000000000", "kind: tournament, rounds: 1000000000"])
+def test_what_is_made_or_run_so_often_has_an_end(tier: str) -> None:
+    assert "less than or equal to 100" in problem(f"retrieve: [{{kind: bm25}}]\ntiers: [{{{tier}, depth: 5}}]")
