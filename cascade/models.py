@@ -114,9 +114,9 @@ class Models:
         """
         with self._lock:
             idle = {m for m in self._lending.idle(unused_for) if m.reference not in keep}
-            for model in [m for m in idle if isinstance(m, ServedModel) and not m.queue.idle]:
-                self._lending.touch(model)
-                idle.remove(model)
+            for at_work in [m for m in idle if isinstance(m, ServedModel) and not m.queue.idle]:
+                self._lending.touch(at_work)
+                idle.remove(at_work)
             self._models = {key: m for key, m in self._models.items() if m not in idle}
             self._endpoints = {key: e for key, e in self._endpoints.items() if e not in idle}
             for model in idle:

@@ -36,6 +36,10 @@ class ModelStatus:
     problem: str = ""
 
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Held while any model of the process is loaded: its library sets for that what holds for all threads."""
+
+
 class ServedModel(ABC):
     """A model behind its queue; `_load` runs once, in whichever thread comes first, and its failure is remembered."""
 
@@ -93,7 +97,8 @@ class ServedModel(ABC):
             if (problem := self._problem) is not None:
                 raise problem.with_traceback(None)  # which would grow with every raise, and keep its frames
             try:
-                self._load()
+                with _ONE_AT_A_TIME:
+                    self._load()
             except Exception as error:
                 # Libraries raise anything here: missing files, bad shapes, no network for a hub id.
                 problem = error if isinstance(error, ModelLoadError) else self._explain(error)

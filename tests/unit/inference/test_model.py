@@ -1,8 +1,9 @@
-"""A model that could not be loaded says so to everybody who asks, and keeps nothing of them."""
+"""Models are loaded one at a time, and one that cannot be says so to everybody who asks and keeps nothing of them."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import traceback
 from collections.abc import Callable
 
@@ -51,3 +52,31 @@ def test_a_remembered_problem_does_not_grow_with_those_who_are_told_it(
             refuse()
         depths.append(len(traceback.extract_tb(refused.value.__traceback__)))
     assert depths[1] == depths[2] == depths[3]
+
+
+class Meeting(ServedModel):
+    """Waits a moment for another that is being loaded, too."""
+
+    kind = "meeting"
+
+    def __init__(self, reference: str, place: threading.Barrier) -> None:
+        super().__init__(reference)
+        self.met = True
+        self._place = place
+
+    def _load(self) -> None:
+        try:
+            self._place.wait(0.1)
+        except threading.BrokenBarrierError:
+            self.met = False
+
+
+def test_two_models_are_never_loaded_at_once() -> None:
+    place = threading.Barrier(2)
+    models = [Meeting(reference, place) for reference in ("one", "two")]
+    threads = [threading.Thread(target=model.ensure_loaded) for model in models]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [model.met for model in models] == [False, False]
