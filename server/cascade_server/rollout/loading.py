@@ -76,11 +76,13 @@ class Loading:
 
     async def _warm_up(self, cascade: Cascade) -> None:
         try:
-            if any(isinstance(m, ServedModel) and not m.status.ready for m in self._models.held_by(cascade)):
+            held = [m for m in self._models.held_by(cascade) if isinstance(m, ServedModel)]
+            if not all(model.status.ready for model in held):
                 async with self._one_model:
-                    await cascade.warm_up()
-            else:
-                await cascade.warm_up()
+                    for model in held:
+                        await model.warm_up()
+            # Endpoints are waited for here: one that does not answer holds up nobody else's models.
+            await cascade.warm_up()
         except (CascadeError, TimeoutError):
             raise
         except Exception as error:
