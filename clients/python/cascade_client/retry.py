@@ -11,6 +11,7 @@ from cascade_client.errors import AbortedError, ClientError, OverloadedError, Un
 from cascade_client.retry_budget import RetryBudget
 
 _LONGEST = 1e9  # seconds
+_MOST_DOUBLINGS = 64  # beyond any longest pause, and within what a float holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class RetryPolicy:
         """
         if tries > self.retries or not is_retryable(error, idempotent=idempotent):
             return None
-        ceiling = min(self.longest_pause, self.first_pause * 2.0 ** (tries - 1))
+        ceiling = min(self.longest_pause, self.first_pause * 2.0 ** min(tries - 1, _MOST_DOUBLINGS))
         asked = error.retry_after if isinstance(error, OverloadedError) else error.details.retry_after or 0.0
         pause = asked + ceiling * jitter
         return pause if pause < left else None

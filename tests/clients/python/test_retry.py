@@ -107,3 +107,9 @@ def test_without_a_deadline_a_try_has_no_timeout() -> None:
 @pytest.mark.parametrize("seconds", [math.inf, 1e12])
 def test_a_time_that_grpc_cannot_count_is_no_limit(seconds: float) -> None:
     assert Attempts(RetryPolicy(), time.monotonic() + seconds, idempotent=True).timeout is None
+
+
+def test_a_client_that_tries_for_days_goes_on_with_the_longest_pause() -> None:
+    policy = RetryPolicy(retries=10_000)
+    failure = errors.UnavailableError("no", errors.Details())
+    assert policy.pause(failure, tries=5000, left=math.inf, idempotent=True, jitter=0.5) == policy.longest_pause / 2
