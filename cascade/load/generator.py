@@ -32,7 +32,8 @@ class Generator:
         # A fork of a process that has used gRPC is not supported by gRPC.
         context = multiprocessing.get_context("spawn")
         self._orders, self._theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(self._theirs, pools), name="cascade load", daemon=True)
+        self._process = context.Process(target=_serve, args=(self._theirs,), name="cascade load", daemon=True)
+        self._pools = pools
 
     @property
     def pid(self) -> int:
@@ -75,6 +76,10 @@ class Generator:
     def __enter__(self) -> Self:
         self._process.start()
         self._theirs.close()  # or the end of the process could not be seen from here
+        try:
+            self._orders.send(self._pools)  # not as an argument, which would wait for ever for a process that is dead
+        except OSError as error:
+            raise GeneratorError("the generator's process ended as soon as it was started") from error
         return self
 
     def __exit__(
@@ -84,15 +89,19 @@ class Generator:
         self._orders.close()
 
 
-def _serve(orders: Connection, pools: Pools) -> None:
+def _serve(orders: Connection) -> None:
     # Epoll waits whole milliseconds, select does not: requests go out when they should.
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
-        runner.run(_obey(orders, pools))
+        runner.run(_obey(orders))
 
 
-async def _obey(orders: Connection, pools: Pools) -> None:
+async def _obey(orders: Connection) -> None:
     from cascade.load.sending import Sender
 
+    try:
+        pools: Pools = orders.recv()
+    except (EOFError, KeyboardInterrupt):
+        return
     sender = Sender(pools)
     while True:
         try:
