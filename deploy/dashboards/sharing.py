@@ -48,6 +48,14 @@ def tenants() -> list[Panel]:
 def queues() -> list[Panel]:
     """Who waits for a model? Tenants share the queues, so the tenant chosen above does not matter here."""
     return [
+        stacked(
+            lines(
+                "Refused at the gate",
+                "Requests per second that admission refused, by what was short: room, time, or the tenant's quota.",
+                "reqps",
+                (rate("cascade_gate_refused_total", "reason") + " > 0", "{{reason}}"),
+            )
+        ),
         lines(
             "Waiting work",
             "Tokens of work that wait for each model, and how many may be ahead of a request that is still admitted.",

@@ -39,6 +39,7 @@ def exported() -> dict[str, set[str]]:
     metrics.batch("embedded:all-minilm-l6-v2", 4, 100)
     metrics.indexes.set("default", "docs", 9)
     metrics.refused("default", "overloaded")
+    metrics.held_back("default", "expected_late")
     metrics.tenants.may_use("default", Quota(tokens_per_second=5.0))
     metrics.overload.queued("embedded:all-minilm-l6-v2", 100, "full")
     metrics.overload.limited("embedded:all-minilm-l6-v2", 1000.0)

@@ -66,7 +66,7 @@ async def test_what_would_wait_too_long_is_refused_with_a_time_to_retry(reading:
         assert refusal.retry_after > 0
         assert "'read'" in refusal.message
         assert (await reading.rank(cascade="plain")).results, "which needs no model"
-    assert await reading.metric("cascade_refused_total", tenant="default", reason="expected_late") == 1
+    assert await reading.metric("cascade_gate_refused_total", tenant="default", reason="expected_late") == 1
     assert not (await reading.rank(cascade="strict")).degraded
 
 
@@ -96,7 +96,7 @@ async def test_a_full_server_refuses_a_rank_request_with_a_time_to_retry(
         await asyncio.wait(waiting)
         await arrived(0)
         assert (await full.rank(cascade="plain")).results
-        assert await full.metric("cascade_refused_total", tenant="default", reason="concurrency") == 1
+        assert await full.metric("cascade_gate_refused_total", tenant="default", reason="concurrency") == 1
 
 
 def limited(folder: Path, quota: Quota) -> None:

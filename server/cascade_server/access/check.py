@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 
 from cascade_server.access.authenticator import Authenticator
-from cascade_server.access.roles import acting_tenant, check_role
+from cascade_server.access.roles import acting_tenant, check_role, named_tenant
 from cascade_server.interceptors.record import Record
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -28,4 +28,6 @@ class AccessCheck:
         record.principal = principal
         record.fields["subject"] = principal.subject
         check_role(principal, record.method)
-        record.acting_tenant = acting_tenant(principal, context.invocation_metadata() or ())
+        metadata = context.invocation_metadata() or ()
+        record.named_tenant = named_tenant(metadata)
+        record.acting_tenant = acting_tenant(principal, metadata)

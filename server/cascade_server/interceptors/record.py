@@ -15,13 +15,15 @@ OTHER = "other"
 class Record:
     """One request: `tenant` and `cascade` are metric labels and hold only names that the operator chose, or OTHER.
 
-    `principal` is who asks and `acting_tenant` the tenant it acts for, both set before any handler runs.
+    `principal` is who asks, `named_tenant` the tenant that it named in metadata, if any, and `acting_tenant` the one it
+    acts for, all set before any handler runs.
     """
 
     method: str
     tenant: str = OTHER
     cascade: str = OTHER
     principal: Principal | None = None
+    named_tenant: str | None = None
     acting_tenant: str = ""
     fields: dict[str, object] = field(default_factory=dict)
 

@@ -113,6 +113,10 @@ class Metrics:
         """A request was refused before any work; `reason` is one of few words, such as the name of a quota."""
         self.tenants.refused(self._names.tenant(tenant), reason)
 
+    def held_back(self, tenant: str, reason: str) -> None:
+        """Admission refused a request for what was short; it is counted as refused as well, once it is answered."""
+        self.tenants.held_back(self._names.tenant(tenant), reason)
+
     def stages(self, tenant: str, cascade: str, trace: Iterable[StageTrace]) -> None:
         """The stages of one answer."""
         # What was changed or removed while it answered has stages that no series should have any more.

@@ -21,6 +21,9 @@ class TenantMetrics:
         self._refused = registry.counter(
             "cascade_refused", "Requests refused before any work, by reason.", ("tenant", "reason")
         )
+        self._held_back = registry.counter(
+            "cascade_gate_refused", "Those of them that admission refused, by what was short.", ("tenant", "reason")
+        )
 
     def may_use(self, tenant: str, quota: Quota) -> None:
         """The quota of a tenant as it is now."""
@@ -34,3 +37,7 @@ class TenantMetrics:
     def refused(self, tenant: str, reason: str) -> None:
         """A request was refused; `reason` is one of few words."""
         self._refused.labels(tenant, reason).inc()
+
+    def held_back(self, tenant: str, reason: str) -> None:
+        """Admission refused a request, which is counted as refused too; `reason` is one of `overload.fit.Reason`."""
+        self._held_back.labels(tenant, reason).inc()

@@ -19,7 +19,7 @@ def build_gate(settings: Settings, permits: Permits, models: Models, metrics: Me
         permits,
         Rates(counts),
         lambda model: models.load(*model),
-        metrics.refused,
+        metrics.held_back,
         overload.limited,
         max_wait=settings.max_wait_ms / 1e3,
         adaptive=settings.overload == "adaptive",

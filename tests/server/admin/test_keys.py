@@ -34,6 +34,16 @@ async def test_a_revoked_key_opens_nothing_at_once_and_stays_listed(admin: Any, 
     assert ended in (await admin("ListKeys")).keys
 
 
+async def test_an_operator_that_names_a_tenant_in_metadata_makes_a_key_of_that_tenant_and_no_operators(
+    operator: Any, caller: Any, tenant: str
+) -> None:
+    mine = await operator("CreateKey", role=admin_pb2.ROLE_ADMIN)
+    named = caller(mine.secret, tenant)
+    made = await named("CreateKey", role=admin_pb2.ROLE_READER)
+    assert made.key.tenant == tenant
+    assert {key.tenant for key in (await named("ListKeys")).keys} == {tenant}
+
+
 async def test_a_key_may_end_by_itself(admin: Any) -> None:
     request = admin_pb2.CreateKeyRequest(role=admin_pb2.ROLE_READER)
     request.expires_at.FromDatetime(datetime.now(UTC) + timedelta(days=1))

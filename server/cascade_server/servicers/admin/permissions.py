@@ -40,8 +40,9 @@ def acted_on(tenant: str) -> str:
 
 
 def looked_at(tenant: str) -> str | None:
-    """As acted_on, but an operator that names none means all of them, which is None."""
-    return None if caller().tenant is None and not tenant else acted_on(tenant)
+    """As acted_on, but an operator that names none, in metadata neither, means all of them, which is None."""
+    all_of_them = caller().tenant is None and not tenant and current().named_tenant is None
+    return None if all_of_them else acted_on(tenant)
 
 
 def check_certificate(name: str | None) -> None:
