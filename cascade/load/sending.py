@@ -30,6 +30,7 @@ class Sender:
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
         self._channels: dict[tuple[str, str], grpc.aio.Channel] = {}
+        gc.collect()
 
     async def run(self, order: Order) -> list[Reply]:
         """Every request of the order, with what became of it."""
@@ -39,12 +40,12 @@ class Sender:
             async with asyncio.timeout(_CONNECT):
                 for flow in flows:
                     await self._channel(flow).channel_ready()
-        gc.collect()
         gc.disable()
         try:
             ended = await (self._open(order) if isinstance(order, Open) else self._closed(order))
         finally:
             gc.enable()
+            gc.collect()
         return [reply_of(one) for one in ended]
 
     async def aclose(self) -> None:

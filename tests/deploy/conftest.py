@@ -17,11 +17,14 @@ def deploy() -> Path:
 
 @pytest.fixture(scope="session")
 def dashboard(deploy: Path) -> ModuleType:
-    # Where Python looks when it runs the script.
-    sys.path.insert(0, str(deploy / "dashboards"))
     spec = importlib.util.spec_from_file_location("cascade_dashboard", deploy / "dashboards" / "cascade.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # Where Python looks when it runs the script; no longer than that, for a module of it is called as our package is.
+    sys.path.insert(0, str(deploy / "dashboards"))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
     return module
