@@ -109,4 +109,6 @@ def _sum(a: Usage, b: Usage) -> Usage:
         truncations=a.truncations + b.truncations,
         repairs=a.repairs + b.repairs,
         incomplete=a.incomplete or b.incomplete,
+        cached=a.cached + b.cached,
+        backend=a.backend or b.backend,
     )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from cascade.cascade_yaml import MAX_BYTES, read_mapping
 from cascade.errors import ConfigError
+from cascade.inference.towers.tower import Backend
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Depth = Annotated[int, Field(ge=1, le=10_000)]
@@ -46,6 +47,7 @@ class DenseConfig(_Strict):
     name: Name = "dense"
     depth: Depth = 100
     model: Model = "embedded:all-minilm-l6-v2"
+    backend: Backend = "auto"
 
 
 class GivenConfig(_Strict):
@@ -176,7 +178,16 @@ class PointwiseTier(_Tier):
     calibration: Calibration | None = None
 
 
-class CrossEncoderConfig(PointwiseTier):
+class _EncoderTier(PointwiseTier):
+    """An encoder reads, run by `backend`; `deterministic` asks for one that gives a document's score the same bits
+    whatever other documents it is read with.
+    """
+
+    backend: Backend = "auto"
+    deterministic: bool = False
+
+
+class CrossEncoderConfig(_EncoderTier):
     """A sentence-transformers CrossEncoder reads query and document together, in `max_length` tokens or all it can."""
 
     kind: Literal["cross_encoder"]
@@ -186,7 +197,7 @@ class CrossEncoderConfig(PointwiseTier):
     max_batch_tokens: int = Field(4096, ge=64)
 
 
-class LateInteractionConfig(PointwiseTier):
+class LateInteractionConfig(_EncoderTier):
     """Sum over the query's tokens of the best cosine among the document's (ColBERT, Khattab and Zaharia, 2020)."""
 
     kind: Literal["late_interaction"]

@@ -261,6 +261,8 @@ def _used(trace: StageTrace, out: int, usage: Usage) -> StageTrace:
         truncated=len(usage.truncations),
         scored=out,
         repairs=usage.repairs,
+        cached=usage.cached,
+        backend=usage.backend,
     )
 
 

@@ -23,6 +23,7 @@ class Usage:
 
     `repairs` counts the documents that a listwise output had left out, doubled or invented. `incomplete` is empty, or
     a sentence that says how far a call came that ended early for lack of time: its scores are the best order so far.
+    `cached` counts scores or vectors that were remembered instead of computed; `backend` is what ran the model.
     """
 
     queue_time: float = 0.0
@@ -30,6 +31,8 @@ class Usage:
     truncations: tuple[Truncation, ...] = ()
     repairs: int = 0
     incomplete: str = ""
+    cached: int = 0
+    backend: str = ""
 
 
 @dataclass(frozen=True, slots=True)

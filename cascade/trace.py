@@ -34,7 +34,7 @@ class StageTrace:
 
     `scored` counts the candidates that were given a score, fewer than `candidates_in` where a tier stopped early;
     `repairs` the documents that a listwise output had left out, doubled or invented; `cost` is money, None
-    without a price.
+    without a price; `cached` counts what was remembered instead of computed; `backend` is what ran the model.
     """
 
     stage: str
@@ -52,6 +52,8 @@ class StageTrace:
     scored: int = 0
     repairs: int = 0
     cost: float | None = None
+    cached: int = 0
+    backend: str = ""
 
 
 def degraded(trace: Iterable[StageTrace]) -> bool:

@@ -34,6 +34,7 @@ class ModelStatus:
     kind: str
     ready: bool
     problem: str = ""
+    backend: str = ""
 
 
 _ONE_AT_A_TIME = threading.Lock()

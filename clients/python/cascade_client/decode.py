@@ -118,7 +118,7 @@ def server_info(message: server_pb2.GetInfoResponse) -> ServerInfo:
             )
             for c in message.cascades
         ),
-        models=tuple(ModelInfo(m.model, m.kind, m.ready, m.problem) for m in message.models),
+        models=tuple(ModelInfo(m.model, m.kind, m.ready, m.problem, m.backend) for m in message.models),
         limits=Limits(
             limits.max_message_bytes,
             limits.max_top_k,
@@ -183,5 +183,7 @@ def _stage_trace(message: trace_pb2.StageTrace) -> StageTrace:
         truncated=message.truncated,
         scored=message.scored,
         repairs=message.repairs,
+        cached=message.cached,
+        backend=message.backend,
         cost=message.cost if message.HasField("cost") else None,
     )

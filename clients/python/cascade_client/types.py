@@ -35,7 +35,8 @@ class StageStatus(StrEnum):
 class StageTrace:
     """What one stage did; times in seconds, `detail` a sentence for a person, empty when all went well.
 
-    `cost` is money by the server's prices, None where its model has none.
+    `cost` is money by the server's prices, None where its model has none. `cached` counts what was remembered instead
+    of computed; `backend` is what ran the model, such as torch-bf16.
     """
 
     stage: str
@@ -53,6 +54,8 @@ class StageTrace:
     scored: int = 0
     repairs: int = 0
     cost: float | None = None
+    cached: int = 0
+    backend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +196,7 @@ class ModelInfo:
     kind: str
     ready: bool
     problem: str = ""
+    backend: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,9 @@ def cascade_message(cascade: Cascade, version: int) -> server_pb2.CascadeInfo:
 
 def model_message(status: ModelStatus) -> server_pb2.ModelInfo:
     """A model and whether it answers."""
-    return server_pb2.ModelInfo(model=status.model, kind=status.kind, ready=status.ready, problem=status.problem)
+    return server_pb2.ModelInfo(
+        model=status.model, kind=status.kind, ready=status.ready, problem=status.problem, backend=status.backend
+    )
 
 
 def limits_message(settings: Settings) -> server_pb2.Limits:

@@ -98,6 +98,8 @@ def _stage_trace(trace: StageTrace) -> trace_pb2.StageTrace:
         truncated=trace.truncated,
         scored=trace.scored,
         repairs=trace.repairs,
+        cached=trace.cached,
+        backend=trace.backend,
         cost=trace.cost,
     )
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from cascade_api.v1 import quota_pb2 as cascade__api_dot_v1_dot_quota__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63\x61scade_api/v1/server.proto\x12\x0e\x63\x61scade_api.v1\x1a\x1a\x63\x61scade_api/v1/quota.proto\"\x10\n\x0eGetInfoRequest\"E\n\tStageInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\r\x12\r\n\x05model\x18\x04 \x01(\t\"\x81\x01\n\x0b\x43\x61scadeInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x13\n\x0b\x63onfig_hash\x18\x03 \x01(\t\x12)\n\x06stages\x18\x04 \x03(\x0b\x32\x19.cascade_api.v1.StageInfo\x12\x0f\n\x07version\x18\x05 \x01(\r\"H\n\tModelInfo\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05ready\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\"\xa3\x01\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x04\x12\x11\n\tmax_top_k\x18\x02 \x01(\r\x12\x15\n\rmax_documents\x18\x03 \x01(\r\x12\x17\n\x0fmax_query_chars\x18\x04 \x01(\r\x12\x1a\n\x12max_document_chars\x18\x05 \x01(\r\x12\x1f\n\x17max_concurrent_requests\x18\x06 \x01(\r\"\xda\x01\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12-\n\x08\x63\x61scades\x18\x03 \x03(\x0b\x32\x1b.cascade_api.v1.CascadeInfo\x12)\n\x06models\x18\x04 \x03(\x0b\x32\x19.cascade_api.v1.ModelInfo\x12&\n\x06limits\x18\x05 \x01(\x0b\x32\x16.cascade_api.v1.Limits\x12$\n\x05quota\x18\x06 \x01(\x0b\x32\x15.cascade_api.v1.Quota2[\n\rServerService\x12J\n\x07GetInfo\x12\x1e.cascade_api.v1.GetInfoRequest\x1a\x1f.cascade_api.v1.GetInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63\x61scade_api/v1/server.proto\x12\x0e\x63\x61scade_api.v1\x1a\x1a\x63\x61scade_api/v1/quota.proto\"\x10\n\x0eGetInfoRequest\"E\n\tStageInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\r\x12\r\n\x05model\x18\x04 \x01(\t\"\x81\x01\n\x0b\x43\x61scadeInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x13\n\x0b\x63onfig_hash\x18\x03 \x01(\t\x12)\n\x06stages\x18\x04 \x03(\x0b\x32\x19.cascade_api.v1.StageInfo\x12\x0f\n\x07version\x18\x05 \x01(\r\"Y\n\tModelInfo\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05ready\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x05 \x01(\t\"\xa3\x01\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x04\x12\x11\n\tmax_top_k\x18\x02 \x01(\r\x12\x15\n\rmax_documents\x18\x03 \x01(\r\x12\x17\n\x0fmax_query_chars\x18\x04 \x01(\r\x12\x1a\n\x12max_document_chars\x18\x05 \x01(\r\x12\x1f\n\x17max_concurrent_requests\x18\x06 \x01(\r\"\xda\x01\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12-\n\x08\x63\x61scades\x18\x03 \x03(\x0b\x32\x1b.cascade_api.v1.CascadeInfo\x12)\n\x06models\x18\x04 \x03(\x0b\x32\x19.cascade_api.v1.ModelInfo\x12&\n\x06limits\x18\x05 \x01(\x0b\x32\x16.cascade_api.v1.Limits\x12$\n\x05quota\x18\x06 \x01(\x0b\x32\x15.cascade_api.v1.Quota2[\n\rServerService\x12J\n\x07GetInfo\x12\x1e.cascade_api.v1.GetInfoRequest\x1a\x1f.cascade_api.v1.GetInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,11 +39,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CASCADEINFO']._serialized_start=165
   _globals['_CASCADEINFO']._serialized_end=294
   _globals['_MODELINFO']._serialized_start=296
-  _globals['_MODELINFO']._serialized_end=368
-  _globals['_LIMITS']._serialized_start=371
-  _globals['_LIMITS']._serialized_end=534
-  _globals['_GETINFORESPONSE']._serialized_start=537
-  _globals['_GETINFORESPONSE']._serialized_end=755
-  _globals['_SERVERSERVICE']._serialized_start=757
-  _globals['_SERVERSERVICE']._serialized_end=848
+  _globals['_MODELINFO']._serialized_end=385
+  _globals['_LIMITS']._serialized_start=388
+  _globals['_LIMITS']._serialized_end=551
+  _globals['_GETINFORESPONSE']._serialized_start=554
+  _globals['_GETINFORESPONSE']._serialized_end=772
+  _globals['_SERVERSERVICE']._serialized_start=774
+  _globals['_SERVERSERVICE']._serialized_end=865
 # @@protoc_insertion_point(module_scope)

@@ -120,6 +120,7 @@ class ModelInfo(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     READY_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
+    BACKEND_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """As cascades name it."""
     kind: _builtins.str
@@ -128,6 +129,8 @@ class ModelInfo(_message.Message):
     """Whether it is loaded and answers."""
     problem: _builtins.str
     """Why it is not, empty when it is."""
+    backend: _builtins.str
+    """What runs it, such as torch-bf16 or native-int8; empty before it is loaded."""
     def __init__(
         self,
         *,
@@ -135,10 +138,11 @@ class ModelInfo(_message.Message):
         kind: _builtins.str = ...,
         ready: _builtins.bool = ...,
         problem: _builtins.str = ...,
+        backend: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "model", b"model", "problem", b"problem", "ready", b"ready"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "kind", b"kind", "model", b"model", "problem", b"problem", "ready", b"ready"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63\x61scade_api/v1/trace.proto\x12\x0e\x63\x61scade_api.v1\x1a\x1egoogle/protobuf/duration.proto\"\xf0\x02\n\nStageTrace\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12+\n\x06status\x18\x03 \x01(\x0e\x32\x1b.cascade_api.v1.StageStatus\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x15\n\rcandidates_in\x18\x06 \x01(\r\x12\x16\n\x0e\x63\x61ndidates_out\x18\x07 \x01(\r\x12-\n\nqueue_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08run_time\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05model\x18\n \x01(\t\x12\x0e\n\x06tokens\x18\x0b \x01(\x04\x12\x11\n\ttruncated\x18\x0c \x01(\r\x12\x0e\n\x06scored\x18\r \x01(\r\x12\x0f\n\x07repairs\x18\x0e \x01(\r\x12\x11\n\x04\x63ost\x18\x0f \x01(\x01H\x00\x88\x01\x01\x42\x07\n\x05_cost\"V\n\nTruncation\x12\x0e\n\x06\x64oc_id\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x13\n\x0btokens_seen\x18\x03 \x01(\r\x12\x14\n\x0ctokens_total\x18\x04 \x01(\r*\xb0\x01\n\x0bStageStatus\x12\x1c\n\x18STAGE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16STAGE_STATUS_COMPLETED\x10\x01\x12\x18\n\x14STAGE_STATUS_SKIPPED\x10\x02\x12\x1a\n\x16STAGE_STATUS_TIMED_OUT\x10\x03\x12\x17\n\x13STAGE_STATUS_FAILED\x10\x04\x12\x18\n\x14STAGE_STATUS_REDUCED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63\x61scade_api/v1/trace.proto\x12\x0e\x63\x61scade_api.v1\x1a\x1egoogle/protobuf/duration.proto\"\x91\x03\n\nStageTrace\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12+\n\x06status\x18\x03 \x01(\x0e\x32\x1b.cascade_api.v1.StageStatus\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x15\n\rcandidates_in\x18\x06 \x01(\r\x12\x16\n\x0e\x63\x61ndidates_out\x18\x07 \x01(\r\x12-\n\nqueue_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08run_time\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05model\x18\n \x01(\t\x12\x0e\n\x06tokens\x18\x0b \x01(\x04\x12\x11\n\ttruncated\x18\x0c \x01(\r\x12\x0e\n\x06scored\x18\r \x01(\r\x12\x0f\n\x07repairs\x18\x0e \x01(\r\x12\x11\n\x04\x63ost\x18\x0f \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06\x63\x61\x63hed\x18\x10 \x01(\r\x12\x0f\n\x07\x62\x61\x63kend\x18\x11 \x01(\tB\x07\n\x05_cost\"V\n\nTruncation\x12\x0e\n\x06\x64oc_id\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x13\n\x0btokens_seen\x18\x03 \x01(\r\x12\x14\n\x0ctokens_total\x18\x04 \x01(\r*\xb0\x01\n\x0bStageStatus\x12\x1c\n\x18STAGE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16STAGE_STATUS_COMPLETED\x10\x01\x12\x18\n\x14STAGE_STATUS_SKIPPED\x10\x02\x12\x1a\n\x16STAGE_STATUS_TIMED_OUT\x10\x03\x12\x17\n\x13STAGE_STATUS_FAILED\x10\x04\x12\x18\n\x14STAGE_STATUS_REDUCED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cascade_api.v1.trace_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STAGESTATUS']._serialized_start=538
-  _globals['_STAGESTATUS']._serialized_end=714
+  _globals['_STAGESTATUS']._serialized_start=571
+  _globals['_STAGESTATUS']._serialized_end=747
   _globals['_STAGETRACE']._serialized_start=79
-  _globals['_STAGETRACE']._serialized_end=447
-  _globals['_TRUNCATION']._serialized_start=449
-  _globals['_TRUNCATION']._serialized_end=535
+  _globals['_STAGETRACE']._serialized_end=480
+  _globals['_TRUNCATION']._serialized_start=482
+  _globals['_TRUNCATION']._serialized_end=568
 # @@protoc_insertion_point(module_scope)

@@ -75,6 +75,8 @@ class StageTrace(_message.Message):
     SCORED_FIELD_NUMBER: _builtins.int
     REPAIRS_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
+    BACKEND_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
     """The stage's name in the cascade."""
     kind: _builtins.str
@@ -101,6 +103,10 @@ class StageTrace(_message.Message):
     """Documents that a listwise output had left out, doubled or invented, put right."""
     cost: _builtins.float
     """Money, by the server's prices; absent when its model has none."""
+    cached: _builtins.int
+    """Candidates whose score, or queries whose vector, was remembered and not computed again."""
+    backend: _builtins.str
+    """What its model was run by, such as torch-bf16 or native-int8; empty without a model of the server's own."""
     @_builtins.property
     def queue_time(self) -> _duration_pb2.Duration:
         """Time its work waited for the model."""
@@ -127,10 +133,12 @@ class StageTrace(_message.Message):
         scored: _builtins.int = ...,
         repairs: _builtins.int = ...,
         cost: _builtins.float | None = ...,
+        cached: _builtins.int = ...,
+        backend: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "cost", b"cost", "queue_time", b"queue_time", "run_time", b"run_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "candidates_in", b"candidates_in", "candidates_out", b"candidates_out", "cost", b"cost", "detail", b"detail", "kind", b"kind", "model", b"model", "queue_time", b"queue_time", "reason", b"reason", "repairs", b"repairs", "run_time", b"run_time", "scored", b"scored", "stage", b"stage", "status", b"status", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "backend", b"backend", "cached", b"cached", "candidates_in", b"candidates_in", "candidates_out", b"candidates_out", "cost", b"cost", "detail", b"detail", "kind", b"kind", "model", b"model", "queue_time", b"queue_time", "reason", b"reason", "repairs", b"repairs", "run_time", b"run_time", "scored", b"scored", "stage", b"stage", "status", b"status", "tokens", b"tokens", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cost: _TypeAlias = _typing.Literal["cost"]  # noqa: Y015
     _WhichOneofArgType__cost: _TypeAlias = _typing.Literal["_cost", b"_cost"]  # noqa: Y015
