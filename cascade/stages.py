@@ -141,6 +141,26 @@ class TokenVectors(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenisedText:
+    """A text's first token ids, without special tokens, and how many it has in all, which may be more."""
+
+    ids: npt.NDArray[np.uint16 | np.uint32]
+    total: int
+
+
+@runtime_checkable
+class TokenIds(Protocol):
+    """Token ids that were made when the documents were indexed."""
+
+    tokenizer: str
+    """The fingerprint of the tokenizer that made them."""
+
+    def fetch(self, doc_ids: Sequence[str]) -> Mapping[str, TokenisedText]:
+        """The token ids of the passages of `doc_ids`; a document without any is left out. May read from disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Corpus:
     """What one request ranks: a fixed set of documents, and the retrievers over it by stage name.
 
@@ -153,6 +173,7 @@ class Corpus:
     version: str = ""
     whole: bool = False
     token_vectors: TokenVectors | None = None
+    token_ids: TokenIds | None = None
 
 
 @runtime_checkable
