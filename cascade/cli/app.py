@@ -8,6 +8,7 @@ import typer
 
 from cascade.cli import (
     admin,
+    bench,
     calibrate,
     check,
     distill,
@@ -44,6 +45,7 @@ app.command("eval")(eval.eval_command)
 app.command("pool")(pool.pool_command)
 app.command("standing")(standing.run)
 app.add_typer(load.app, name="load")
+app.add_typer(bench.app, name="bench")
 app.add_typer(train.app, name="train")
 app.command("calibrate")(calibrate.run)
 app.command("tune")(tune.run)

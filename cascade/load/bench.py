@@ -11,7 +11,8 @@ from pathlib import Path
 
 from cascade import presets
 from cascade.config import parse
-from cascade.load import machine, validity
+from cascade.evaluate import machine
+from cascade.load import validity
 from cascade.load.generator import Generator
 from cascade.load.narrator import Narrator
 from cascade.load.options import Options
@@ -95,7 +96,7 @@ class Bench:
     def evidence(self) -> dict[str, object]:
         """What was done, on which machine."""
         return {
-            "machine": machine.describe(),
+            "machine": machine.describe("grpcio"),
             "other_programs_share": machine.foreign_share(self._before, self._used()),
             "seed": self.options.seed,
             "rounds": self.options.rounds,

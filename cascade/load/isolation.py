@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 
+from cascade.evaluate.ratio import Ratio, ratio
 from cascade.load import validity
 from cascade.load.bench import Bench, bench
 from cascade.load.narrator import Narrator
 from cascade.load.options import Options
 from cascade.load.phase import Phase, percentile
-from cascade.load.ratio import Ratio, ratio
 from cascade.load.reply import Outcome
 from cascade.load.report import Report, Row, ratio_json, report
 from cascade.load.workload import RERANK, workload

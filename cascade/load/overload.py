@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from cascade.evaluate.ratio import Ratio, ratio
 from cascade.load import validity
 from cascade.load.bench import Bench, bench
 from cascade.load.narrator import Narrator
 from cascade.load.options import Options
 from cascade.load.phase import Phase, percentile
-from cascade.load.ratio import Ratio, ratio
 from cascade.load.recovery import recovery_seconds
 from cascade.load.reply import Outcome
 from cascade.load.report import Figure, Report, Row, ratio_json, report

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cascade.evaluate.ratio import Ratio
 from cascade.load.latencies import Latencies
 from cascade.load.phase import Phase
-from cascade.load.ratio import Ratio
 from cascade.load.reply import Outcome
 
 Figure = float | int | None

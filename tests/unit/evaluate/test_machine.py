@@ -2,7 +2,7 @@
 
 import pytest
 
-from cascade.load.machine import Used, describe, foreign_share
+from cascade.evaluate.machine import Used, describe, foreign_share
 
 
 def test_others_use_what_we_do_not() -> None:
@@ -20,4 +20,4 @@ def test_rounding_makes_no_share_negative() -> None:
 
 
 def test_a_machine_is_described_with_its_versions() -> None:
-    assert {"processor", "processors", "system", "python", "grpcio", "cascade"} <= describe().keys()
+    assert {"processor", "processors", "system", "python", "grpcio", "cascade"} <= describe("grpcio").keys()

@@ -22,16 +22,21 @@ class Used:
     capacity: float
 
 
-def describe() -> dict[str, str | int]:
-    """What a figure needs beside it to mean anything: processors, system and versions."""
+def describe(*packages: str) -> dict[str, str | int]:
+    """What a figure needs beside it to mean anything: processors, system, and versions, also those of `packages`."""
     return {
         "processor": _processor(),
-        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "processors": processors(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "grpcio": version("grpcio"),
+        **{package: version(package) for package in packages},
         "cascade": version("cascade-ranking"),
     }
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def used(pids: Iterable[int]) -> Used | None:

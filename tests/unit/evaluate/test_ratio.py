@@ -2,7 +2,7 @@
 
 import pytest
 
-from cascade.load.ratio import ratio
+from cascade.evaluate.ratio import ratio
 
 
 def test_the_ratio_is_the_median_of_the_rounds() -> None:

@@ -1,0 +1,120 @@
+"""`cascade bench`: how fast the parts are, as ratios against named peers that take turns with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cascade.cli.options import AsJson
+from cascade.cli.output import print_json
+
+if TYPE_CHECKING:
+    from cascade.bench.options import Options
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Measure how fast the parts are, each in turns with its peers: ratios with their intervals.",
+)
+
+Rounds = Annotated[int, typer.Option(min=1, help="Rounds in which ours and its peers take turns.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads that all compute with; as many as processors.", show_default=False)
+]
+CollectionFolder = Annotated[
+    Path | None,
+    typer.Option(help="Folder of a collection in BEIR layout, whose texts are used.", exists=True, file_okay=False),
+]
+Collections = Annotated[
+    Path | None,
+    typer.Option(help="Folder of judged collections, on which quality is measured.", exists=True, file_okay=False),
+]
+Peers = Annotated[
+    Path | None,
+    typer.Option("--peers", help="Python of the environment with the peers; .venv-peers/bin/python.", exists=True),
+]
+Quick = Annotated[bool, typer.Option("--quick", help="A few seconds, to see it work; the figures mean nothing.")]
+Seconds = Annotated[
+    float | None, typer.Option(min=1, help="Seconds that the rounds may take in all.", show_default=False)
+]
+Html = Annotated[
+    Path | None, typer.Option(help="File for a page with charts; it opens anywhere.", dir_okay=False, writable=True)
+]
+
+_ROUNDS = 7
+_PEERS = Path(".venv-peers/bin/python")
+
+
+def _options(
+    rounds: int,
+    threads: int | None,
+    collection: Path | None,
+    collections: Path | None,
+    peers: Path | None,
+    seconds: float | None,
+    quick: bool,
+) -> Options:
+    """With the libraries of this process held to the threads, which they read when they are first imported."""
+    from cascade.bench.options import QUICK_ROUNDS, Options
+    from cascade.bench.threads import limit
+    from cascade.evaluate.machine import processors
+
+    found = peers or (_PEERS if _PEERS.exists() else None)
+    threads = threads or processors()
+    limit(os.environ, threads)
+    return Options(
+        rounds=min(rounds, QUICK_ROUNDS) if quick else rounds,
+        threads=threads,
+        collection=collection,
+        collections=collections,
+        peers_python=found and found.absolute(),
+        quick=quick,
+        seconds=seconds,
+    )
+
+
+def _command(name: str) -> Callable[..., None]:
+    def run(
+        rounds: Rounds = _ROUNDS,
+        threads: Threads = None,
+        collection: CollectionFolder = None,
+        collections: Collections = None,
+        peers: Peers = None,
+        seconds: Seconds = None,
+        quick: Quick = False,
+        html: Html = None,
+        as_json: AsJson = False,
+    ) -> None:
+        options = _options(rounds, threads, collection, collections, peers, seconds, quick)
+        from rich.console import Console
+
+        from cascade.bench import catalogue, tables
+
+        def tell(line: str) -> None:
+            typer.echo(line, err=True)
+
+        found = catalogue.run(name, options, tell)
+        if html is not None:
+            from cascade.bench.html import render
+
+            html.parent.mkdir(parents=True, exist_ok=True)
+            html.write_text(render([found]), encoding="utf-8")
+        if as_json:
+            print_json(found.to_json())
+        else:
+            Console().print(tables.render(found))
+
+    return run
+
+
+def _register() -> None:
+    from cascade.bench.catalogue import BENCHES
+
+    for name, entry in BENCHES.items():
+        app.command(name, help=entry.about)(_command(name))
+
+
+_register()
