@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from inspect import isgenerator
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from cascade.budget import Budget
+from cascade.inference.rows import Rows
+from cascade.inference.shared_batch import SharedBatch, run
 from cascade.inference.stepwise import AbandonedError, Stepwise
 
 T = TypeVar("T")
@@ -32,7 +34,7 @@ class Job(Generic[T]):
         self._budget = budget
         self._loop = loop
         self._steps: Stepwise[T] | None = None
-        self._coming = 0
+        self._coming: int | Rows[Any, Any] = 0
         self._waits_since = time.monotonic()
 
     def turn(self) -> int | None:
@@ -84,8 +86,11 @@ class Job(Generic[T]):
                     return None
                 self._steps = cast("Stepwise[T]", found)
                 self._coming = next(self._steps)
-            tokens = self._coming
-            self._coming = next(self._steps)
+            if isinstance(self._coming, int):
+                tokens = self._coming
+                self._coming = next(self._steps)
+            else:
+                tokens = self._run_rows(self._steps, self._coming)
         except StopIteration as end:
             self.answer(end.value)
         except AbandonedError:
@@ -94,6 +99,20 @@ class Job(Generic[T]):
             # Whatever a model raises belongs to its caller; the worker must outlive it.
             self.refuse(error)
         return tokens
+
+    def _run_rows(self, steps: Stepwise[T], coming: Rows[Any, Any]) -> int:
+        """Run one batch of rows, and go on when it was the last."""
+        share = SharedBatch(coming.lane).take(coming)
+        try:
+            if share.places:
+                run([share])
+        except Exception as error:
+            # Whatever a model raises belongs to the work that asked it.
+            self._coming = steps.throw(error)
+        else:
+            if not coming.left:
+                self._coming = next(steps)
+        return share.tokens
 
     def _end(self, tell: Callable[[], None]) -> None:
         self.ended = True
