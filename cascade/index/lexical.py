@@ -1,7 +1,7 @@
-"""BM25 over all passages of one version, by bm25s.
+"""BM25 over all passages of one version, from the postings of the query's terms.
 
 The variant (Robertson and Zaragoza, 2009) is rank-bm25's `BM25Plus` with delta 0, so that inline documents, which
-rank-bm25 scores, get the same numbers: the sum over the query's terms of
+rank-bm25 scores, get the same numbers to the last bit: the sum over the query's terms of
 
     ln((N + 1) / df)  *  tf (k1 + 1) / (tf + k1 (1 - b + b dl / avgdl))
 
@@ -11,31 +11,38 @@ a term is shared.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from cascade.index.postings import Postings
+from cascade.index.postings import Ids, Postings
 from cascade.index.tokens import RULES, tokenize_query
-from cascade.index.topk import Floats, Mask, Rows, best
+from cascade.index.topk import Doubles, Mask, Rows
 
 K1 = 1.2
 B = 0.75
 _POSTINGS = "postings.npz"
-PARAMETERS = f"bm25s atire/bm25+ k1={K1} b={B}; {RULES}"
+_TERMS = "terms.txt"
+PARAMETERS = f"atire/bm25+ k1={K1} b={B}, impacts of 64 bits; {RULES}"
 """Names all that decides a score; what was built with other parameters is built again."""
 
 
+@dataclass(frozen=True, slots=True)
 class Lexical:
-    """Immutable; row i is the i-th passage it was built from."""
+    """Immutable; row i is the i-th passage it was built from.
 
-    def __init__(self, engine: Any, folder: Path, rows: int) -> None:
-        self._engine = engine
-        self._folder = folder
-        self._rows = rows
+    Term t adds `impacts[p]` to the score of `found[p]` for p from `starts[t]` to `starts[t + 1]`. The three are mapped
+    from files.
+    """
+
+    rows: int
+    folder: Path
+    numbers: dict[str, int]
+    impacts: Doubles
+    found: Ids
+    starts: Rows
 
     @staticmethod
     def build(passages: Sequence[str], folder: Path, before: Lexical | None, known: Rows) -> None:
@@ -45,56 +52,49 @@ class Lexical:
         if before:
             rows = known.copy()
             rows[known < 0] = before.rows + np.arange(np.count_nonzero(known < 0))
-            counted = Postings.load(before._folder / _POSTINGS).followed_by(counted).take(rows)
+            counted = Postings.load(before.folder / _POSTINGS).followed_by(counted).take(rows)
             counted, vocabulary = counted.without_unused(vocabulary)
         folder.mkdir()
         counted.save(folder / _POSTINGS)
-        if vocabulary:
-            _engine(counted, vocabulary).save(folder, show_progress=False)
+        impacts, found, starts = counted.bm25(len(vocabulary), K1, B)
+        for name, values in (("impacts", impacts), ("found", found), ("starts", starts)):
+            np.save(folder / f"{name}.npy", values)
+        # A term is word characters only, so no line break is in one.
+        (folder / _TERMS).write_text("\n".join(vocabulary), encoding="utf-8", newline="\n")
 
     @staticmethod
     def load(folder: Path, rows: int) -> Lexical:
-        """Map what `build` wrote for `rows` passages."""
-        has_terms = any(folder.glob("vocab*"))
-        return Lexical(_bm25s().BM25.load(folder, mmap=True) if has_terms else None, folder, rows)
+        """Map what `build` wrote for `rows` passages, and have the code ready that searches it."""
+        from cascade.index.walk import compiled
 
-    @property
-    def rows(self) -> int:
-        """How many passages there are."""
-        return self._rows
+        compiled()
+        # Views of the plain class: numba looks anew at the type of any other at every call.
+        impacts, found, starts = (
+            np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ("impacts", "found", "starts")
+        )
+        terms = (folder / _TERMS).read_text(encoding="utf-8")
+        numbers = {term: number for number, term in enumerate(terms.split("\n"))} if terms else {}
+        return Lexical(rows, folder, numbers, impacts, found, starts)
 
     @property
     def vocabulary(self) -> dict[str, int]:
         """The number of every term; a copy."""
-        return dict(self._engine.vocab_dict) if self._engine else {}
+        return dict(self.numbers)
 
-    def search(self, query: str, depth: int, allowed: Mask | None) -> tuple[Rows, Floats]:
+    def search(self, query: str, depth: int, allowed: Mask | None) -> tuple[Rows, Doubles]:
         """The best `depth` of the `allowed` rows that share a term with `query`, best first."""
-        scores = self.scores(query)
-        found = np.flatnonzero(scores > 0 if allowed is None else (scores > 0) & allowed)
-        return best(scores[found], found, depth)
+        from cascade.index.walk import walk
 
-    def scores(self, query: str) -> Floats:
-        """Of every row, float32 (rows,)."""
-        terms = self._engine.get_tokens_ids(tokenize_query(query)) if self._engine else []
-        if not terms:
-            return np.zeros(self._rows, dtype=np.float32)
-        return np.asarray(self._engine.get_scores_from_ids(terms), dtype=np.float32)
+        return walk(self.found, self.impacts, self.starts, self._terms(query), allowed, self.rows, depth)
 
+    def scores(self, query: str) -> Doubles:
+        """Of every row, float64 (rows,)."""
+        scores = np.zeros(self.rows)
+        for term in self._terms(query).tolist():
+            part = slice(self.starts[term], self.starts[term + 1])
+            scores[self.found[part]] += self.impacts[part]  # a row is there once
+        return scores
 
-def _engine(postings: Postings, vocabulary: dict[str, int]) -> Any:
-    """A bm25s index with the scores that its own `index` computes passage by passage, which takes far longer."""
-    engine = _bm25s().BM25(k1=K1, b=B, method="atire", idf_method="bm25+")
-    data, indices, indptr = postings.bm25(len(vocabulary), K1, B)
-    engine.scores = {"data": data, "indices": indices, "indptr": indptr, "num_docs": len(postings.starts) - 1}
-    engine.vocab_dict = vocabulary
-    engine.nonoccurrence_array = None
-    return engine
-
-
-def _bm25s() -> Any:
-    """The library, which asks for its debug lines to be shown when it is imported, without them."""
-    import bm25s
-
-    logging.getLogger("bm25s").setLevel(logging.WARNING)
-    return bm25s
+    def _terms(self, query: str) -> Rows:
+        numbers = (self.numbers.get(term) for term in tokenize_query(query))
+        return np.array([number for number in numbers if number is not None], dtype=np.int64)

@@ -15,8 +15,9 @@ from cascade.filters import Filter
 from cascade.index.columns import Columns
 from cascade.index.info import IndexInfo, Vectors
 from cascade.index.lexical import Lexical
+from cascade.index.token_ids import SnapshotTokenIds, TokenIdFile
 from cascade.index.token_vectors import SnapshotTokenVectors, TokenVectorFile
-from cascade.index.topk import Floats, Mask, Rows
+from cascade.index.topk import Doubles, Floats, Mask, Rows
 from cascade.index.vectors import Predecessor, VectorSearch
 from cascade.types import Document
 
@@ -39,6 +40,7 @@ class Snapshot:
         lexical: Lexical,
         vectors: VectorSearch,
         tokens: TokenVectorFile | None = None,
+        token_ids: TokenIdFile | None = None,
     ) -> None:
         self.info = info
         self.folder = folder
@@ -47,6 +49,7 @@ class Snapshot:
         self.lexical = lexical
         self._vectors = vectors
         self._tokens = tokens
+        self.token_id_file = token_ids
 
     @property
     def doc_ids(self) -> Sequence[str]:
@@ -81,6 +84,11 @@ class Snapshot:
         return SnapshotTokenVectors(self.info.token_vectors, self._tokens, self._row) if self._tokens else None
 
     @property
+    def token_ids(self) -> SnapshotTokenIds | None:
+        """The documents' token ids, where the index has them."""
+        return SnapshotTokenIds(self.token_id_file, self._row) if self.token_id_file else None
+
+    @property
     def predecessor(self) -> Predecessor:
         """What the next version may reuse."""
         return Predecessor(self._vectors, self._doc_ids, self.folder / "vectors")
@@ -100,8 +108,8 @@ class Snapshot:
     def _allowed(self, where: Filter | None) -> Mask | None:
         return None if where is None else self._columns.mask(where)
 
-    def _named(self, rows: Rows, scores: Floats) -> list[tuple[str, float]]:
-        return [(self._doc_ids[row], float(score)) for row, score in zip(rows, scores, strict=True)]
+    def _named(self, rows: Rows, scores: Floats | Doubles) -> list[tuple[str, float]]:
+        return [(self._doc_ids[row], score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
 
     def _row(self, doc_id: str) -> int | None:
         row = bisect.bisect_left(self._doc_ids, doc_id)
