@@ -15,7 +15,7 @@ import pytest
 from cascade.budget import Budget
 from cascade.inference.encoder import Encoded
 from cascade.inference.stored_vectors import quantised
-from cascade.stages import Fuser, Reranker, Retriever, StoredVectors, Usage
+from cascade.stages import Fuser, Reranker, Retriever, StoredVectors, TokenisedText, Usage
 from cascade.types import Candidate, Query, Ranking
 
 
@@ -84,6 +84,24 @@ class HashedTokens:
             vectors[row, zlib.crc32(word.encode()) % self.dimensions] += 1.0
         unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return quantised(unit, len(vectors), len(words))
+
+
+class HashedIds:
+    """A tokenizer without a vocabulary: a word's id is its hash below 2**16, and texts are cut at `most` words."""
+
+    def __init__(self, fingerprint: str = "hashed-ids", most: int = 8) -> None:
+        self.fingerprint = fingerprint
+        self.made: list[str] = []
+        self._most = most
+
+    def __call__(self, passages: Sequence[str]) -> list[TokenisedText]:
+        """The ids of every passage, in order; what was asked for is in `made`."""
+        self.made.extend(passages)
+        return [self._ids(passage.split()) for passage in passages]
+
+    def _ids(self, words: Sequence[str]) -> TokenisedText:
+        ids = [zlib.crc32(word.encode()) % 2**16 for word in words[: self._most]]
+        return TokenisedText(np.array(ids, dtype=np.uint16), len(words))
 
 
 def candidates_of(texts: Sequence[str]) -> list[Candidate]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,11 @@ import numpy as np
 import structlog
 
 from cascade.index.durable import new_folder, remove_folder, sweep
-from cascade.index.info import IndexInfo
+from cascade.index.info import IndexInfo, Tokeniser
 from cascade.index.lexical import PARAMETERS, Lexical
 from cascade.index.snapshot import Snapshot, passages_of
 from cascade.index.table import Table
+from cascade.index.token_ids import TokenIdFile
 from cascade.index.token_vectors import TokenVectorFile
 from cascade.index.vectors import FLAT_LIMIT, VectorSearch
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 _TOKENS = "tokens"
+_TOKEN_IDS = "token_ids"
 _KEEP = 2
 _ROWS_PER_BATCH = 65_536
 _log = structlog.get_logger()
@@ -36,10 +38,18 @@ class Derived:
     A folder that does not match its manifest, or the table, is never read from.
     """
 
-    def __init__(self, index: str, root: Path, flat_limit: int = FLAT_LIMIT) -> None:
+    def __init__(
+        self,
+        index: str,
+        root: Path,
+        flat_limit: int = FLAT_LIMIT,
+        tokeniser: Callable[[str], Tokeniser | None] = lambda encoder: None,
+    ) -> None:
+        """`tokeniser` gives that of an encoder, None where there is none to be had."""
         self._index = index
         self._root = root
         self._flat_limit = flat_limit
+        self._tokeniser = tokeniser
 
     def open(self, table: Table) -> Snapshot | None:
         """The snapshot of the table's version, or None when it has to be built."""
@@ -97,6 +107,10 @@ class Derived:
         if encoding.token_vectors:
             row_of = {doc_id: row for row, doc_id in enumerate(doc_ids)}
             TokenVectorFile.build(table.token_vectors(), row_of, folder / _TOKENS)
+        ids = before.token_id_file if before else None
+        tokenizer = TokenIdFile.build(
+            passages, folder / _TOKEN_IDS, ids, known, lambda: self._tokeniser(encoding.encoder)
+        )
         manifest = {
             "format": _FORMAT,
             "commit": table.commit_id,
@@ -108,6 +122,7 @@ class Derived:
             "dimensions": encoding.dimensions,
             "token_vectors": encoding.token_vectors,
             "token_dimensions": encoding.token_dimensions,
+            "tokenizer": tokenizer,
             "updated_at": table.updated_at.isoformat(),
             "files": _checksums(folder),
         }
@@ -122,6 +137,8 @@ class Derived:
         vectors = VectorSearch.load(folder / "vectors")
         made_by = manifest.get("token_vectors", "")  # not in manifests of before there were any
         tokens = TokenVectorFile.load(folder / _TOKENS, manifest["token_dimensions"]) if made_by else None
+        read_by = manifest.get("tokenizer", "")  # likewise
+        ids = TokenIdFile.load(folder / _TOKEN_IDS, read_by) if read_by else None
         info = IndexInfo(
             name=self._index,
             version=manifest["version"],
@@ -133,8 +150,11 @@ class Derived:
             updated_at=datetime.fromisoformat(manifest["updated_at"]),
             token_vectors=made_by,
             token_vector_bytes_per_document=tokens.bytes_per_document if tokens else 0.0,
+            tokenizer=read_by,
+            token_id_bytes_per_document=ids.bytes_per_document if ids else 0.0,
         )
-        return Snapshot(info, folder, documents, Lexical.load(folder / "lexical", documents.num_rows), vectors, tokens)
+        lexical = Lexical.load(folder / "lexical", documents.num_rows)
+        return Snapshot(info, folder, documents, lexical, vectors, tokens, ids)
 
     def _drop_old(self, newest: int) -> None:
         versions = sorted(int(path.name) for path in self._root.iterdir() if path.name.isdigit())

@@ -12,11 +12,19 @@ from pathlib import Path
 
 import structlog
 
-from cascade.errors import IndexBusyError, NotFoundError
+from cascade.errors import IndexBusyError, ModelLoadError, NotFoundError
 from cascade.index.checks import check_documents
 from cascade.index.derived import Derived
 from cascade.index.encode import Progress, encode
-from cascade.index.info import Change, DocumentEncoder, IndexInfo, TokenEncoder, no_token_encoder
+from cascade.index.info import (
+    Change,
+    DocumentEncoder,
+    IndexInfo,
+    SupportsTokenIds,
+    TokenEncoder,
+    Tokeniser,
+    no_token_encoder,
+)
 from cascade.index.lock import write_lock
 from cascade.index.pending import Pending, content_key
 from cascade.index.snapshot import Snapshot
@@ -55,7 +63,7 @@ class Index:
         weakref.finalize(self, os.close, self._identity)
         self._stamp = self._look()
         self._table = Table(name, folder / TABLE)
-        self._derived = Derived(name, folder / "derived", flat_limit)
+        self._derived = Derived(name, folder / "derived", flat_limit, self._tokeniser)
         self._snapshot = self._first_snapshot()
 
     @property
@@ -154,6 +162,16 @@ class Index:
             vector_recall=round(self.info.vector_recall, 4),
             seconds=round(time.perf_counter() - start, 3),
         )
+
+    def _tokeniser(self, reference: str) -> Tokeniser | None:
+        """That of the encoder; None, and the reason logged, where the encoder has none or cannot be loaded."""
+        try:
+            encoder = self._encoders(reference)
+            return encoder.tokeniser() if isinstance(encoder, SupportsTokenIds) else None
+        except ModelLoadError as error:
+            # Documents are searched all the same, and read by models that make their ids each time.
+            _log.warning("token_ids_not_kept", index=self.name, encoder=reference, reason=str(error))
+            return None
 
     def _catch_up(self, *, build: bool) -> None:
         stamp = self._look()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from cascade.errors import ModelLoadError
-from cascade.stages import StoredVectors
+from cascade.stages import StoredVectors, TokenisedText
 
 Vectors = npt.NDArray[np.float32]
 
@@ -31,8 +31,9 @@ class IndexInfo:
     """One version of an index: `vector_recall` is the measured recall at 100 of its vector search, 1 when exact.
 
     `token_vectors` is the multi-vector model whose token vectors it holds, empty when it holds none; a document's take
-    `token_vector_bytes_per_document` in the mean. `problem` is empty unless the index cannot be read; the other facts
-    are then unknown.
+    `token_vector_bytes_per_document` in the mean. `tokenizer` is the fingerprint of the tokenizer whose ids it holds,
+    empty when it holds none; a document's take `token_id_bytes_per_document`. `problem` is empty unless the index
+    cannot be read; the other facts are then unknown.
     """
 
     name: str
@@ -46,6 +47,8 @@ class IndexInfo:
     problem: str = ""
     token_vectors: str = ""
     token_vector_bytes_per_document: float = 0.0
+    tokenizer: str = ""
+    token_id_bytes_per_document: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,26 @@ class DocumentEncoder(Protocol):
 
     def encode_documents(self, passages: Sequence[str]) -> Vectors:
         """float32 vectors (n, dimensions) of unit length, in this thread."""
+        ...
+
+
+class Tokeniser(Protocol):
+    """Turns passages into token ids without special tokens; one of the same `fingerprint` gives the same ids."""
+
+    fingerprint: str
+    """Empty for one that cannot be compared with others."""
+
+    def __call__(self, passages: Sequence[str]) -> Sequence[TokenisedText]:
+        """The ids of every passage, in order, in this thread."""
+        ...
+
+
+@runtime_checkable
+class SupportsTokenIds(Protocol):
+    """A document encoder that reads token ids, which an index then keeps for all models that read the same."""
+
+    def tokeniser(self) -> Tokeniser:
+        """What makes them. Raises ModelLoadError."""
         ...
 
 
