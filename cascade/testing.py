@@ -94,10 +94,10 @@ class HashedIds:
         self.made: list[str] = []
         self._most = most
 
-    def __call__(self, passages: Sequence[str]) -> list[TokenisedText]:
-        """The ids of every passage, in order; what was asked for is in `made`."""
-        self.made.extend(passages)
-        return [self._ids(passage.split()) for passage in passages]
+    def __call__(self, texts: Sequence[str]) -> list[TokenisedText]:
+        """The ids of every text, in order; what was asked for is in `made`."""
+        self.made.extend(texts)
+        return [self._ids(text.split()) for text in texts]
 
     def _ids(self, words: Sequence[str]) -> TokenisedText:
         ids = [zlib.crc32(word.encode()) % 2**16 for word in words[: self._most]]

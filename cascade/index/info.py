@@ -77,13 +77,13 @@ class DocumentEncoder(Protocol):
 
 
 class Tokeniser(Protocol):
-    """Turns passages into token ids without special tokens; one of the same `fingerprint` gives the same ids."""
+    """Turns texts into token ids without special tokens; one of the same `fingerprint` gives the same ids."""
 
     fingerprint: str
     """Empty for one that cannot be compared with others."""
 
-    def __call__(self, passages: Sequence[str]) -> Sequence[TokenisedText]:
-        """The ids of every passage, in order, in this thread."""
+    def __call__(self, texts: Sequence[str]) -> Sequence[TokenisedText]:
+        """The ids of every text, in order, in this thread."""
         ...
 
 
@@ -91,8 +91,8 @@ class Tokeniser(Protocol):
 class SupportsTokenIds(Protocol):
     """A document encoder that reads token ids, which an index then keeps for all models that read the same."""
 
-    def tokeniser(self) -> Tokeniser:
-        """What makes them. Raises ModelLoadError."""
+    def tokeniser(self) -> Tokeniser | None:
+        """What makes them, if it has one. Raises ModelLoadError."""
         ...
 
 

@@ -18,6 +18,7 @@ from cascade.inference.cost import approximate_tokens
 from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.model import ServedModel
 from cascade.inference.stepwise import Stepwise
+from cascade.inference.tokenised import Tokeniser
 from cascade.stages import Usage
 from cascade.weights import resolve_model
 
@@ -55,6 +56,7 @@ class Encoder(ServedModel):
         self._model = SentenceTransformer(resolve_model(self.reference), device=pick_device(self.device))
         # Counting goes by a copy: a tokenizer keeps whether it cuts and pads, and threads that encode share this one.
         self._counter = copy.deepcopy(self._model.tokenizer)
+        self._tokeniser = Tokeniser(self._model.tokenizer)
         vector = self._encode_query("self-test")[0]
         if not np.isfinite(vector).all() or abs(float(np.linalg.norm(vector)) - 1) > 1e-3:
             raise ModelLoadError(

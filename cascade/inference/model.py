@@ -14,8 +14,10 @@ import structlog
 from cascade.budget import Budget
 from cascade.errors import CascadeError, ModelLoadError
 from cascade.inference.batcher import ModelQueue, QueueObserver
+from cascade.inference.caches import Caches, ModelCache
 from cascade.inference.cost import CostEstimate
 from cascade.inference.device import pick_device
+from cascade.inference.tokenised import Tokeniser
 
 log = structlog.get_logger()
 
@@ -48,18 +50,23 @@ class ServedModel(ABC):
     most_step_tokens: ClassVar[int] = 512
     """Tokens of one step on a processor: no fewer than it works through as fast as it would larger batches."""
 
+    _tokeniser: Tokeniser | None = None
+    """Set by the `_load` of a model that can be given token ids instead of texts."""
+
     def __init__(
         self,
         reference: str,
         *,
         device: str = "auto",
         queue: QueueMode = "fair",
+        cache: Caches | None = None,
         on_batch: BatchObserver | None = None,
         on_queue: QueueObserver | None = None,
     ) -> None:
         self.reference = reference
         self.device = device
         self.cost = CostEstimate()
+        self.cache = ModelCache(cache)
         self.queue = ModelQueue(
             reference, fair=queue == "fair", seconds_per_token=partial(self.cost.seconds, 1.0), on_change=on_queue
         )
@@ -71,6 +78,17 @@ class ServedModel(ABC):
     def step_tokens(self, most: int) -> int:
         """The most tokens of one step, of `most` in a batch: on a processor few, so that others soon have a turn."""
         return min(most, self.most_step_tokens) if pick_device(self.device) == "cpu" else most
+
+    def tokeniser(self) -> Tokeniser | None:
+        """What makes the token ids that it reads; None where it is given texts. Loads the model."""
+        self.ensure_loaded()
+        return self._tokeniser
+
+    @property
+    def tokenizer_fingerprint(self) -> str:
+        """That of its tokenizer; empty where token ids that others made are of no use to it. Loads the model."""
+        tokeniser = self.tokeniser()
+        return tokeniser.fingerprint if tokeniser else ""
 
     @abstractmethod
     def _load(self) -> None:

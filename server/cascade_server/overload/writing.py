@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from cascade.budget import Account, Budget, Priority
 from cascade.errors import NotFoundError
 from cascade.index import DocumentEncoder, TokenEncoder
-from cascade.index.info import Vectors
+from cascade.index.info import Tokeniser, Vectors
 from cascade.inference.batches import by_token_budget
 from cascade.inference.cost import approximate_tokens
 from cascade.inference.multi_vector import DOC_TOKENS, MultiVectorModel
@@ -71,6 +71,9 @@ class _Documents:
     @property
     def dimensions(self) -> int:
         return self._models.encoder(self.reference).dimensions
+
+    def tokeniser(self) -> Tokeniser | None:
+        return self._models.encoder(self.reference).tokeniser()
 
     def encode_documents(self, passages: Sequence[str]) -> Vectors:
         model = self._models.encoder(self.reference)
