@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 import time
@@ -15,8 +16,9 @@ _log = structlog.get_logger(__name__)
 
 
 def default_cache_root() -> Path:
-    """Where derived weights live unless a caller says otherwise."""
-    return Path.home() / ".cache" / "cascade"
+    """Where what is derived from weights lives unless a caller says otherwise: with the user's other caches."""
+    caches = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(caches) if os.path.isabs(caches) else Path.home() / ".cache") / "cascade"
 
 
 def fingerprint(files: Iterable[Path]) -> str:
@@ -29,12 +31,14 @@ def fingerprint(files: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def ensure(cache_root: Path, name: str, version: str, build: Callable[[Path], None]) -> Path:
-    """The folder `cache_root`/models/`name`-`version`; `build` fills it if it is not there yet.
+def ensure(
+    cache_root: Path, name: str, version: str, build: Callable[[Path], None], *, shelf: str = "models"
+) -> Path:
+    """The folder `cache_root`/`shelf`/`name`-`version`; `build` fills it if it is not there yet.
 
     The folder appears by one rename, so a killed or concurrent build never leaves half a model behind.
     """
-    folder = cache_root / "models" / f"{name}-{version}"
+    folder = cache_root / shelf / f"{name}-{version}"
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)

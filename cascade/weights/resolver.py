@@ -30,9 +30,14 @@ _cache_root: Path | None = None
 
 
 def set_cache_root(root: Path) -> None:
-    """Where this process keeps derived weights from now on, instead of `~/.cache/cascade`."""
+    """Where this process keeps derived weights from now on, instead of `$XDG_CACHE_HOME/cascade`."""
     global _cache_root
     _cache_root = root
+
+
+def cache_root() -> Path:
+    """Where this process keeps what it derives from weights."""
+    return _cache_root or default_cache_root()
 
 
 def resolve(reference: str, *, cache_root: Path | None = None) -> Path:
