@@ -10,6 +10,7 @@ from cascade.budget import Account, Clock, Priority
 from cascade.inference.discipline import overdue, pushed_out
 from cascade.inference.line import Drop, Entry, Line, Reason
 from cascade.inference.load import Backlog
+from cascade.inference.walk import Walk
 
 T = TypeVar("T")
 
@@ -17,12 +18,15 @@ T = TypeVar("T")
 class FairQueue(Generic[T]):
     """Serves one step at a time: `take` an entry, `charge` the tokens that were run, then `put_back` or `end` it.
 
+    A step may be a batch that others share, who `join` as they come in a `walk`; all are then charged and let go alike.
+
     - A class of priority is served only while none above it waits. A step in hand is not interrupted, so that what is
       urgent waits for one step of others at most. Below, work may starve: its callers' deadlines bound that.
     - Within a class, accounts share by weight: weighted fair queueing (Demers, Keshav and Shenker, 1989). That entry
       goes first which would end first if all accounts were served at once, each at its share; so it ends no later than
       it would then, but for a few steps (Parekh and Gallager, 1993), and a short job is not held up by a long one.
-      While two accounts wait, what they were served over their weights differs by at most their largest entries.
+      While two accounts wait, what they were served over their weights differs by at most their largest entries, and
+      where batches are shared, by that and a batch over each weight.
       What is run is charged, not what was said; and idleness earns nothing.
     - Within an account, the earliest deadline is served first, and of equals the one that came first.
     - Nothing is served after its deadline; `discipline` says what else is refused.
@@ -33,7 +37,7 @@ class FairQueue(Generic[T]):
     def __init__(
         self, *, fair: bool = True, max_entries: int = 256, max_tokens: int = 2**22, clock: Clock = time.monotonic
     ) -> None:
-        """There is room while fewer than `max_entries` wait, without the one in hand, and fewer than `max_tokens`."""
+        """There is room while fewer than `max_entries` wait, without those in hand, and fewer than `max_tokens`."""
         self._fair = fair
         self._max_entries = max_entries
         self._max_tokens = max_tokens
@@ -41,8 +45,7 @@ class FairQueue(Generic[T]):
         self._lines: dict[tuple[Priority, str], Line[T]] = {}
         self._virtual_time: dict[Priority, float] = {}
         """Of each class, the tokens that an account of weight 1 was served if it always waited, all at their shares."""
-        self._serving: Line[T] | None = None
-        """Whose entry is in hand."""
+        self._in_hand: dict[Entry[T], Line[T]] = {}
         self._waiting: dict[Entry[T], None] = {}
         """In the order in which they began to wait."""
         self._arrivals = count()
@@ -55,7 +58,7 @@ class FairQueue(Generic[T]):
         now = self._virtual_time.get(account.priority, 0.0)
         line = self._lines.setdefault((account.priority, account.name), Line(account, now))
         line.account = account
-        if not line.entries and line is not self._serving:
+        if not line.entries and line not in self._in_hand.values():
             line.tag = max(line.tag, now)
         drops: list[Drop[T]] = []
         over = self.tokens - self._max_tokens
@@ -77,15 +80,28 @@ class FairQueue(Generic[T]):
         if not waiting:
             return None, drops
         line = min(waiting, key=lambda one: (one.account.priority, one.head_ends))
-        entry = line.entries.pop(0)
-        del self._waiting[entry]
-        entry.started = True
-        self._serving = line
+        entry = line.entries[0]
+        self.join(entry)
         return entry, drops
 
-    def charge(self, entry: Entry[T], tokens: int) -> None:
-        """`tokens` of the entry in hand were run."""
+    def walk(self, entry: Entry[T], most: int) -> Walk[T]:
+        """The others of the class of the entry in hand, who may join it in a batch of at most `most` tokens."""
+        return Walk(self._classes()[self._line(entry).account.priority], self._line, most)
+
+    def waits(self, entry: Entry[T]) -> bool:
+        """Whether the entry waits for a turn, and is neither in hand nor gone."""
+        return entry in self._waiting
+
+    def join(self, entry: Entry[T]) -> None:
+        """Take an entry that waits in hand."""
         line = self._line(entry)
+        line.entries.remove(entry)
+        del self._waiting[entry]
+        self._in_hand[entry] = line
+
+    def charge(self, entry: Entry[T], tokens: int) -> None:
+        """`tokens` of an entry in hand were run."""
+        line = self._in_hand[entry]
         priority = line.account.priority
         weights = sum(one.account.weight for one in self._lines.values() if one.account.priority == priority)
         self._virtual_time[priority] = self._virtual_time.get(priority, 0.0) + tokens / weights
@@ -93,20 +109,20 @@ class FairQueue(Generic[T]):
         used = min(tokens, entry.tokens)
         entry.tokens -= used
         line.tokens -= used
+        entry.started |= tokens > 0
 
     def put_back(self, entry: Entry[T]) -> None:
-        """The entry in hand waits for its next turn; there is always room for it."""
-        self._serving = None
+        """An entry in hand waits for its next turn; there is always room for it."""
+        del self._in_hand[entry]
         self._wait(entry)
 
     def end(self, entry: Entry[T]) -> None:
-        """The entry in hand wants no more turns."""
-        self._serving = None
-        self._line(entry).tokens -= entry.tokens
+        """An entry in hand wants no more turns."""
+        self._in_hand.pop(entry).tokens -= entry.tokens
 
     def discard(self, entry: Entry[T]) -> bool:
-        """Take out an entry that is not to be served; false if it does not wait, for it is in hand or gone."""
-        if entry not in self._waiting:
+        """Take out an entry that is not to be served; false if it does not wait."""
+        if not self.waits(entry):
             return False
         line = self._line(entry)
         line.entries.remove(entry)
@@ -119,6 +135,11 @@ class FairQueue(Generic[T]):
         return [entry for entry in list(self._waiting) if self.discard(entry)]
 
     @property
+    def in_hand(self) -> list[Entry[T]]:
+        """Those that are being served."""
+        return list(self._in_hand)
+
+    @property
     def tokens(self) -> int:
         """Tokens that wait, with what is left of the work in hand."""
         return sum(line.tokens for line in self._lines.values())
@@ -126,7 +147,7 @@ class FairQueue(Generic[T]):
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is in hand."""
-        return self._serving is None and not self._waiting
+        return not self._in_hand and not self._waiting
 
     @property
     def oldest_wait(self) -> float:
@@ -150,18 +171,24 @@ class FairQueue(Generic[T]):
         self._waiting[entry] = None
         self._line(entry).enter(entry)
 
+    def _classes(self) -> dict[Priority, list[Line[T]]]:
+        classes: dict[Priority, list[Line[T]]] = {}
+        for line in self._lines.values():
+            classes.setdefault(line.account.priority, []).append(line)
+        return classes
+
     def _sweep(self) -> list[Drop[T]]:
         now = self._clock()
         drops: list[Drop[T]] = []
-        for line in self._lines.values():
-            while line.entries and line.entries[0].deadline <= now:
-                drops.append(Drop(line.entries[0], Reason.EXPIRED))
-                self.discard(line.entries[0])
-            if self._fair and line.entries:
-                of_class = [one for one in self._lines.values() if one.account.priority == line.account.priority]
-                for drop in overdue(line, of_class, now):
-                    drops.append(drop)
+        for lines in self._classes().values():
+            for line in lines:
+                while line.entries and line.entries[0].deadline <= now:
+                    drops.append(Drop(line.entries[0], Reason.EXPIRED))
+                    self.discard(line.entries[0])
+                standing = overdue(line, lines, now) if self._fair and line.entries else []
+                for drop in standing:
                     self.discard(drop.entry)
+                drops += standing
         return drops
 
     def _forget_idle(self) -> None:

@@ -36,6 +36,11 @@ class SharedBatch(Generic[R, S]):
         self._lane = lane
         self._lengths: list[int] = []
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for the shortest row."""
+        return bool(self._lengths) and not self._has_room(1)
+
     def take(self, owner: Rows[R, S]) -> Share[R, S]:
         """Take as many of the owner's rows as there is room for, the longest first; none of another lane's."""
         if owner.lane is not self._lane:
