@@ -169,4 +169,5 @@ def _times(states: Tensor, affine: nn.ParameterDict) -> Tensor:
 
 
 def _normed(states: Tensor, affine: nn.ParameterDict, eps: float) -> Tensor:
-    return functional.layer_norm(states, states.shape[-1:], affine["weight"], affine["bias"], eps)
+    width = int(affine["weight"].shape[0])  # a plain number, which a trace keeps as it is
+    return functional.layer_norm(states, (width,), affine["weight"], affine["bias"], eps)
