@@ -1,0 +1,39 @@
+"""The memory that one thread computes a piece of a strip in, kept from piece to piece."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from cascade.inference.towers.native.tile import COLUMNS, ROWS
+
+
+def _up(count: int, to: int) -> int:
+    return (count + to - 1) // to * to
+
+
+class Scratch:
+    """Room for `tokens` in all and sequences of at most as many; nothing in it outlives a piece.
+
+    What is multiplied is seen both as a tensor and as an array of the same memory.
+    """
+
+    def __init__(self, tokens: int, hidden: int, wide: int, heads: int) -> None:
+        longest, width = _up(tokens, COLUMNS), _up(hidden // heads, COLUMNS)
+        self.tokens = tokens
+        self.states = np.empty((tokens, hidden), dtype=np.float32)
+        self.read = np.empty((tokens, hidden), dtype=np.float32)
+        self.row = np.empty(wide, dtype=np.float32)
+        self.scales = np.empty(tokens, dtype=np.float32)
+        self.wide_scales = np.empty(tokens, dtype=np.float32)
+        self.input = torch.empty(tokens, hidden, dtype=torch.int8)
+        self.wide_input = torch.empty(tokens, wide, dtype=torch.int8)
+        self.sums = torch.empty(tokens, hidden, dtype=torch.int32)
+        self.read_sums = torch.empty(tokens, 3 * hidden, dtype=torch.int32)
+        self.wide_sums = torch.empty(tokens, wide, dtype=torch.int32)
+        self.queries = np.empty((longest, width), dtype=np.float32)
+        self.values = np.empty((longest, width), dtype=np.float32)
+        self.keys = np.empty(longest * width, dtype=np.float32)
+        self.logits = np.empty(longest * ROWS, dtype=np.float32)
+        self.biases = np.empty((2, longest), dtype=np.float32)
+        self.tile = np.empty((ROWS, width), dtype=np.float32)

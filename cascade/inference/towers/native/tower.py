@@ -1,0 +1,114 @@
+"""A tower of layers like BERT's in eight bits."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import ClassVar
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from cascade.inference.towers.bert_weights import BertWeights
+from cascade.inference.towers.native.attention import attend
+from cascade.inference.towers.native.kernels import add_and_normalise, embed, gelu, gelu_tanh, relu
+from cascade.inference.towers.native.pieces import pieces
+from cascade.inference.towers.native.scratch import Scratch
+from cascade.inference.towers.native.weights import floats, norm, rounded_layers
+from cascade.inference.towers.strip import Strip
+from cascade.inference.towers.tower import BackendName, States
+
+_ACTIVATE = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": relu}
+
+
+class NativeTower:
+    """Weights are rounded to eight bits once, by output; what they multiply at every turn, by token.
+
+    So nothing is calibrated, and no token's numbers depend on another sequence: sums of whole numbers are exact in any
+    order, attention is computed by sequence, all else by token. Rounding by token as in ZeroQuant (Yao et al., 2022).
+    A strip is cut into pieces, and each goes through all layers in one thread: nothing is waited for in between.
+    """
+
+    backend: ClassVar[BackendName] = "native-int8"
+    same_bits: ClassVar[bool] = True
+
+    def __init__(self, weights: BertWeights, *, threads: int) -> None:
+        self._threads = max(1, threads)
+        self._embeddings = tuple(floats(one) for one in (weights.words, weights.positions, weights.types))
+        self._norm = norm(weights.norm)
+        self._eps = np.float32(weights.eps)
+        self._heads = weights.heads
+        self._activate = _ACTIVATE[weights.activation]
+        self._layers = rounded_layers(weights)
+        self._hidden = weights.hidden
+        self._wide = self._layers[0].up.weight.shape[1] if self._layers else weights.hidden
+        self._local = threading.local()
+
+    def states(self, strip: Strip) -> States:
+        """As promised by `Tower`; any thread may call it."""
+        found = np.empty((len(strip.ids), self._hidden), dtype=np.float32)
+        parts = pieces(strip.lengths.tolist(), self._threads)
+        for _ in _pool(self._threads).map(lambda part: self._piece(strip, part, found), parts):
+            pass
+        return found
+
+    def _piece(self, strip: Strip, part: list[int], found: States) -> None:
+        """Write to `found` the states of the sequences of `part`."""
+        places = np.concatenate([np.arange(strip.starts[n], strip.starts[n + 1]) for n in part])
+        starts = np.cumsum([0, *strip.lengths[part]], dtype=np.int64)
+        count = len(places)
+        room = self._room(count)
+        states, read, scales = room.states[:count], room.read[:count], room.scales[:count]
+        given, sums, read_sums = room.input[:count], room.sums[:count], room.read_sums[:count]
+        wide_given, wide_sums, wide_scales = room.wide_input[:count], room.wide_sums[:count], room.wide_scales[:count]
+        of_parts = strip.parts[places]
+        embed(
+            strip.ids[places], strip.positions[places], strip.types[places], *self._embeddings, *self._norm, self._eps,
+            states, given.numpy(), scales,
+        )  # fmt: skip
+        for layer in self._layers:
+            torch._int_mm(given, layer.read.weight, out=read_sums)
+            attend(
+                read_sums.numpy(), scales, layer.read.scales, layer.read.bias, of_parts, starts, layer.gate,
+                self._heads, room.queries, room.keys, room.values, room.logits, room.biases, room.tile,
+                read, given.numpy(), scales,
+            )  # fmt: skip
+            torch._int_mm(given, layer.out.weight, out=sums)
+            add_and_normalise(
+                sums.numpy(), scales, layer.out.scales, layer.out.bias, *layer.attention_norm, self._eps,
+                states, given.numpy(), scales,
+            )  # fmt: skip
+            torch._int_mm(given, layer.up.weight, out=wide_sums)
+            self._activate(
+                wide_sums.numpy(), scales, layer.up.scales, layer.up.bias, room.row, wide_given.numpy(), wide_scales
+            )
+            torch._int_mm(wide_given, layer.down.weight, out=sums)
+            add_and_normalise(
+                sums.numpy(), wide_scales, layer.down.scales, layer.down.bias, *layer.output_norm, self._eps,
+                states, given.numpy(), scales,
+            )  # fmt: skip
+        found[places] = states
+
+    def _room(self, tokens: int) -> Scratch:
+        """This thread's memory, large enough."""
+        room: Scratch | None = getattr(self._local, "room", None)
+        if room is None or room.tokens < tokens:
+            room = self._local.room = Scratch(tokens, self._hidden, self._wide, self._heads)
+        return room
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """The threads of every such tower."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="tower", initializer=_alone)
+
+
+def _alone() -> None:
+    """Let the multiplications of this thread use no other, so that no more compute than there are threads.
+
+    torch's own setting would hold for the whole process; this one is the thread's, made after torch has made its own.
+    """
+    torch.get_num_threads()
+    threadpool_limits(1, user_api="openmp")
