@@ -1,0 +1,117 @@
+"""BERT's layers over sequences end to end: only attention is done in padded groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cascade.inference.towers.bert_weights import Affine, BertLayer, BertWeights
+from cascade.inference.towers.padded import padded_batches
+from cascade.inference.towers.strip import Strip
+
+_CLOSED = -1e4
+"""Added to the logits of attention to padding."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Group:
+    """Sequences of similar length that attend together [n, length]."""
+
+    places: Tensor
+    """In the strip [n * length]; at padding that of the strip's first token."""
+    closed: Tensor
+    """[n, 1, 1, length]"""
+    across: Tensor | None
+    """[n, 1, length, length]; 1 between the two parts of a sequence."""
+
+    def bias(self, gate: Tensor | None) -> Tensor:
+        """What is added to the logits of a layer."""
+        if gate is None or self.across is None:
+            return self.closed
+        return torch.addcmul(self.closed, self.across, gate[None, :, None, None])
+
+
+class PackedBert:
+    """Weights in the number format that they are multiplied in; sums and LayerNorms are of float32."""
+
+    def __init__(self, weights: BertWeights, dtype: torch.dtype) -> None:
+        self._weights = weights
+        self._dtype = dtype
+        self._layers = [_Layer(layer, dtype) for layer in weights.layers]
+        self._gate = None if weights.gate is None else weights.gate.to(dtype)
+
+    def states(self, strip: Strip) -> Tensor:
+        """float32 [tokens, hidden]"""
+        weights = self._weights
+        states = weights.words[torch.from_numpy(strip.ids)]
+        states = states + weights.positions[torch.from_numpy(strip.positions)]
+        states = _normed(states + weights.types[torch.from_numpy(strip.types)], weights.norm, weights.eps)
+        groups, back = self._groups(strip)
+        for number, layer in enumerate(self._layers):
+            gate = None if self._gate is None else self._gate[number]
+            read = self._attention(layer.read(states.to(self._dtype)), groups, back, gate)
+            states = _normed(states + layer.out(read), layer.attention_norm, weights.eps)
+            wide = layer.up(states.to(self._dtype))
+            if weights.activation == "relu":
+                wide = functional.relu(wide)
+            else:
+                wide = functional.gelu(wide, approximate="tanh" if weights.activation == "gelu_tanh" else "none")
+            states = _normed(states + layer.down(wide), layer.output_norm, weights.eps)
+        return states
+
+    def _groups(self, strip: Strip) -> tuple[list[_Group], Tensor]:
+        """The groups, and where in all of them, one after the other, each of the strip's tokens is."""
+        found: list[_Group] = []
+        back = np.empty(len(strip.ids), dtype=np.int64)
+        offset = 0
+        for batch in padded_batches(strip, pad_id=0):
+            real, parts = torch.from_numpy(batch.real), torch.from_numpy(batch.parts)
+            places = np.zeros(batch.ids.shape, dtype=np.int64)
+            places[batch.real] = batch.tokens
+            back[batch.tokens] = np.flatnonzero(batch.real) + offset
+            offset += places.size
+            closed = torch.where(real, 0.0, _CLOSED)[:, None, None, :].to(self._dtype)
+            across = None
+            if self._gate is not None:
+                across = (parts[:, :, None] != parts[:, None, :])[:, None].to(self._dtype)
+            found.append(_Group(torch.from_numpy(places).flatten(), closed, across))
+        return found, torch.from_numpy(back)
+
+    def _attention(self, read: Tensor, groups: list[_Group], back: Tensor, gate: Tensor | None) -> Tensor:
+        """[tokens, hidden] of queries, keys and values [tokens, 3 hidden]."""
+        heads = self._weights.heads
+        hidden = read.shape[1] // 3
+        found = []
+        for group in groups:
+            count, length = group.closed.shape[0], group.closed.shape[3]
+            parts = read.index_select(0, group.places).view(count, length, 3, heads, hidden // heads)
+            query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+            seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=group.bias(gate))
+            found.append(seen.transpose(1, 2).reshape(count * length, hidden))
+        return torch.cat(found).index_select(0, back)
+
+
+class _Layer:
+    def __init__(self, layer: BertLayer, dtype: torch.dtype) -> None:
+        read = (layer.query, layer.key, layer.value)
+        self.read = _Times(
+            Affine(torch.cat([one.weight for one in read]), torch.cat([one.bias for one in read])), dtype
+        )
+        self.out, self.up, self.down = (_Times(one, dtype) for one in (layer.out, layer.up, layer.down))
+        self.attention_norm, self.output_norm = layer.attention_norm, layer.output_norm
+
+
+class _Times:
+    def __init__(self, affine: Affine, dtype: torch.dtype) -> None:
+        self._weight, self._bias = affine.weight.to(dtype), affine.bias.to(dtype)
+
+    def __call__(self, states: Tensor) -> Tensor:
+        return functional.linear(states, self._weight, self._bias)
+
+
+def _normed(states: Tensor, affine: Affine, eps: float) -> Tensor:
+    return functional.layer_norm(states, states.shape[-1:], affine.weight, affine.bias, eps)
