@@ -18,6 +18,7 @@ from cascade.inference.caches import Caches, ModelCache
 from cascade.inference.cost import CostEstimate
 from cascade.inference.device import pick_device
 from cascade.inference.tokenised import Tokeniser
+from cascade.inference.towers.tower import Backend
 
 log = structlog.get_logger()
 
@@ -59,12 +60,24 @@ class ServedModel(ABC):
         *,
         device: str = "auto",
         queue: QueueMode = "fair",
+        threads: int | None = None,
+        backend: Backend = "auto",
+        deterministic: bool = False,
         cache: Caches | None = None,
         on_batch: BatchObserver | None = None,
         on_queue: QueueObserver | None = None,
     ) -> None:
+        """`threads` is how many a backend of its own may compute with, by default as many as torch.
+
+        A `deterministic` model gives a text, or a pair, the same bits whatever it is read together with.
+        """
         self.reference = reference
         self.device = device
+        self.threads = threads
+        self.wanted_backend: Backend = backend
+        self.deterministic = deterministic
+        self.backend = ""
+        """What it runs on, once it is loaded; empty for a model that has no choice."""
         self.cost = CostEstimate()
         self.cache = ModelCache(cache)
         self.queue = ModelQueue(
@@ -101,7 +114,8 @@ class ServedModel(ABC):
             return ModelStatus(self.reference, self.kind, False, str(problem))
         if not self.queue.alive:
             return ModelStatus(self.reference, self.kind, False, "its worker thread has ended; restart the server")
-        return ModelStatus(self.reference, self.kind, self._loaded, "" if self._loaded else "not loaded yet")
+        waiting_for = "" if self._loaded else "not loaded yet"
+        return ModelStatus(self.reference, self.kind, self._loaded, waiting_for, self.backend if self._loaded else "")
 
     async def warm_up(self) -> None:
         """Load the model off the event loop. Raises ModelLoadError, the same one again until `forget_problem`."""
@@ -126,7 +140,7 @@ class ServedModel(ABC):
             # The self-test's batches are small and cold: by their rate tiers look too dear, and are never tried.
             self.cost.forget()
             self._loaded = True
-        log.info("model_loaded", model=self.reference, kind=self.kind, device=self.device)
+        log.info("model_loaded", model=self.reference, kind=self.kind, device=self.device, backend=self.backend)
 
     def forget_problem(self) -> None:
         """Let the next call try to load again; for when what was wrong may have been put right."""

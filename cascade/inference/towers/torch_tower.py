@@ -18,6 +18,7 @@ from cascade.inference.towers.strip import Strip
 from cascade.inference.towers.tower import States
 
 TorchBackend = Literal["torch-fp32", "torch-bf16", "torch-compiled"]
+_COMPILER = partial(torch.compile, dynamic=True)
 
 
 class TorchTower:
@@ -36,7 +37,7 @@ class TorchTower:
         backend: TorchBackend = "torch-fp32",
         *,
         device: str = "cpu",
-        compiler: Callable[[Backbone], Any] = partial(torch.compile, dynamic=True),
+        compiler: Callable[[Backbone], Any] = _COMPILER,
     ) -> None:
         self.backend = backend
         self._device = device
