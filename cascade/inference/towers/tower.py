@@ -27,9 +27,15 @@ Backend = Literal["auto"] | BackendName
 class Tower(Protocol):
     """An encoder's embeddings and layers, without what is put on top of them; called by one thread at a time."""
 
-    backend: BackendName
-    same_bits: bool
-    """Whether a sequence's states are the same bits, whatever other sequences the strip holds."""
+    @property
+    def backend(self) -> BackendName:
+        """What it runs on."""
+        ...
+
+    @property
+    def same_bits(self) -> bool:
+        """Whether a sequence's states are the same bits, whatever other sequences the strip holds."""
+        ...
 
     def states(self, strip: Strip) -> States:
         """The last layer's states, float32 [tokens, hidden]."""
