@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import groupby
 
 from cascade.types import Ranking
 
@@ -25,9 +24,10 @@ class RrfFuser:
         scores: dict[str, float] = {}
         for branch, ranking in rankings.items():
             weight = self._weights.get(branch, 1.0)
-            for _, tied in groupby(ranking, key=lambda c: (c.scored_by, c.score)):
-                group = list(tied)
-                gain = weight / (self._rrf_k + group[0].rank)
-                for candidate in group:
-                    scores[candidate.doc_id] = scores.get(candidate.doc_id, 0.0) + gain
+            before, gain = None, 0.0
+            for c in ranking.candidates:
+                if before is None or c.score != before.score or c.scored_by != before.scored_by:
+                    gain = weight / (self._rrf_k + c.rank)
+                scores[c.doc_id] = scores.get(c.doc_id, 0.0) + gain
+                before = c
         return Ranking.from_scores(scores.items(), self._name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from cascade.filters import And, Comparison, Filter, Not, Operator, Or
 from cascade_api.v1 import document_pb2
 from cascade_server.convert.checks import Checks
@@ -73,5 +75,7 @@ def _comparison(message: document_pb2.Comparison, path: str, checks: Checks) -> 
     elif count > 1 and op not in ("in", None):
         checks.add(f"{path}.values", f"found {count} values, expected one; only IN takes several")
     checks.require(count <= MAX_VALUES, f"{path}.values", f"found {count} values, expected at most {MAX_VALUES}")
-    values = tuple(metadata_value(v, f"{path}.values[{i}]", checks) for i, v in enumerate(message.values[:MAX_VALUES]))
+    place = f"{path}.values[{{}}]".format
+    within = message.values[:MAX_VALUES]
+    values = tuple(metadata_value(value, partial(place, i), checks) for i, value in enumerate(within))
     return Comparison(message.field, op or "eq", values)

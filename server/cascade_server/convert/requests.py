@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from google.protobuf import duration_pb2
@@ -14,6 +15,7 @@ from cascade_server.convert.checks import Checks, check_index_name, quoted
 from cascade_server.convert.documents import check_unique, inline_documents, stored_document
 from cascade_server.convert.filters import filter_of
 from cascade_server.settings import Settings
+from cascade_server.walks import LARGE_BYTES, walked
 
 MAX_EMPTY_IDS = 100  # named in one answer, which holds no more
 
@@ -63,7 +65,7 @@ def rank_query(message: ranking_pb2.RankRequest, limits: Settings) -> RankQuery:
         "documents",
         f"found {len(message.documents)}, expected at most {limits.max_documents}; keep that many in an index",
     )
-    # No more than may be there: this runs on the event loop, and a message holds millions of empty documents.
+    # No more than may be there: a message holds millions of empty documents.
     within = message.documents[: limits.max_documents]
     documents = inline_documents(within, checks, max_chars=limits.max_document_chars)
     where = filter_of(message.filter, checks) if message.HasField("filter") else None
@@ -104,17 +106,24 @@ async def upsert(messages: AsyncIterator[index_pb2.UpsertDocumentsRequest], limi
         if message.index not in ("", index):
             found = f"found {quoted(message.index)} after {quoted(index)}"
             checks.add("index", f"{found}, expected one index for the whole stream")
-        start, size = len(documents), size + message.ByteSize()
+        message_size = message.ByteSize()
+        start, size = len(documents), size + message_size
         if start + len(message.documents) > most or size > most_bytes:
             what = f"{most} documents" if size <= most_bytes else f"{most_bytes} bytes"
             checks.add("documents", f"found more than {what} in one upsert; send it as several")
             checks.done()
-        for position, document in enumerate(message.documents, start):
-            documents.append(stored_document(document, position, checks, max_chars=limits.max_document_chars))
+        read = partial(_stored_documents, message, start, checks, limits.max_document_chars)
+        documents += await walked(message_size > LARGE_BYTES, read)
     check_index_name(index, "index", checks)
-    check_unique((d.doc_id for d in documents), checks)
+    check_unique([d.doc_id for d in documents], checks)
     checks.done()
     return Upsert(index, tuple(documents))
+
+
+def _stored_documents(
+    message: index_pb2.UpsertDocumentsRequest, start: int, checks: Checks, max_chars: int
+) -> list[Document]:
+    return [stored_document(d, i, checks, max_chars=max_chars) for i, d in enumerate(message.documents, start)]
 
 
 def deletion(message: index_pb2.DeleteDocumentsRequest) -> tuple[str, tuple[str, ...]]:

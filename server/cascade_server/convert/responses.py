@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from google.protobuf import duration_pb2
 
 from cascade.answer import Answer
 from cascade.config import CascadeConfig
+from cascade.engine import Cascade
 from cascade.trace import StageStatus, StageTrace
 from cascade.types import Ranking
 from cascade_api.v1 import ranking_pb2, trace_pb2
@@ -23,12 +26,23 @@ _STATUS: dict[StageStatus, trace_pb2.StageStatus.ValueType] = {
 }
 
 
+class _Facts(NamedTuple):
+    """What every answer of a cascade says of it."""
+
+    config_hash: str
+    models: dict[str, str]
+    place: dict[str, int]
+
+
+# Of the cascade and not of its configuration, which is compared and hashed by all that it says.
+_facts: WeakKeyDictionary[Cascade, _Facts] = WeakKeyDictionary()
+
+
 def rank_response(answer: Answer, asked: RankQuery, chosen: Chosen, index_version: str) -> ranking_pb2.RankResponse:
     """What was asked for of `answer`, with its stages in the order of the cascade, however they ended."""
-    config = chosen.cascade.config
-    place = {name: i for i, name in enumerate(config.stage_names)}
-    in_order = sorted(answer.trace, key=lambda t: place[t.stage])
-    rankings = {name: answer.stages[name] for name in config.stage_names if name in answer.stages}
+    facts = _facts_of(chosen.cascade)
+    in_order = sorted(answer.trace, key=lambda t: facts.place[t.stage])
+    rankings = {name: answer.stages[name] for name in facts.place if name in answer.stages} if asked.explain else {}
     scores = _stage_scores(rankings, set(answer.ranking.doc_ids)) if asked.explain else {}
     positions = {document.doc_id: i for i, document in enumerate(asked.documents)}
 
@@ -37,8 +51,8 @@ def rank_response(answer: Answer, asked: RankQuery, chosen: Chosen, index_versio
         degraded=answer.degraded,
         provenance=ranking_pb2.Provenance(
             cascade=asked.cascade,
-            config_hash=config.config_hash,
-            models=stage_models(config),
+            config_hash=facts.config_hash,
+            models=facts.models,
             index_version=index_version,
             cascade_version=chosen.version,
             canary=chosen.canary,
@@ -69,6 +83,15 @@ def stage_models(config: CascadeConfig) -> dict[str, str]:
     retrieved = {stage.name: stage.model for stage in config.retrieve}
     models = retrieved | {tier.name: tier.model_in_use for tier in config.tiers}
     return {name: model for name, model in models.items() if model}
+
+
+def _facts_of(cascade: Cascade) -> _Facts:
+    found = _facts.get(cascade)
+    if found is None:
+        config = cascade.config
+        place = {name: i for i, name in enumerate(config.stage_names)}
+        found = _facts[cascade] = _Facts(config.config_hash, stage_models(config), place)
+    return found
 
 
 def _stage_scores(rankings: Mapping[str, Ranking], wanted: Iterable[str]) -> dict[str, list[ranking_pb2.StageScore]]:
@@ -105,6 +128,5 @@ def _stage_trace(trace: StageTrace) -> trace_pb2.StageTrace:
 
 
 def _duration(seconds: float) -> duration_pb2.Duration:
-    duration = duration_pb2.Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration
+    whole, nanos = divmod(round(seconds * 1e9), 1_000_000_000)
+    return duration_pb2.Duration(seconds=whole, nanos=nanos)

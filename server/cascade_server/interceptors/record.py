@@ -16,7 +16,7 @@ class Record:
     """One request: `tenant` and `cascade` are metric labels and hold only names that the operator chose, or OTHER.
 
     `principal` is who asks, `named_tenant` the tenant that it named in metadata, if any, and `acting_tenant` the one it
-    acts for, all set before any handler runs.
+    acts for, all set before any handler runs. `size` is that of the message being answered, in bytes.
     """
 
     method: str
@@ -25,6 +25,7 @@ class Record:
     principal: Principal | None = None
     named_tenant: str | None = None
     acting_tenant: str = ""
+    size: int = 0
     fields: dict[str, object] = field(default_factory=dict)
 
 

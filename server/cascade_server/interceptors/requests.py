@@ -14,7 +14,8 @@ from cascade_server.access.check import AccessCheck
 from cascade_server.access.roles import is_open
 from cascade_server.errors import UnavailableError
 from cascade_server.interceptors.malformed import Malformed, input_type, tolerant
-from cascade_server.interceptors.parts import check_parts
+from cascade_server.interceptors.parts import LARGE, check_parts
+from cascade_server.interceptors.record import current
 from cascade_server.interceptors.scope import Context, RequestScope
 from cascade_server.interceptors.stalls import Unread, patience
 from cascade_server.metrics import Metrics
@@ -26,6 +27,7 @@ _OURS = "/cascade_api."
 # Its types know the synchronous server only.
 Handler = Any
 Read = Callable[[bytes], Any]
+Write = Callable[[Any], bytes]
 
 log = structlog.get_logger()
 
@@ -34,7 +36,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
     """Stands around every request; only the open services, such as health, pass untouched.
 
     gRPC hands over the bytes of messages, and they are read once the caller has passed the access check: nobody else
-    has this server parse anything.
+    has this server parse anything. It is given bytes as well, so that an answer is measured and written in one.
     """
 
     def __init__(self, access: AccessCheck, tenants: Tenants, metrics: Metrics, settings: Settings) -> None:
@@ -80,22 +82,26 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         if handler.request_streaming:
             return grpc.stream_unary_rpc_method_handler(self._stream_unary(handler, method, read), None, write)
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._unary_stream(handler, method, read), None, write)
-        return grpc.unary_unary_rpc_method_handler(self._unary_unary(handler, method, read), None, write)
+            return grpc.unary_stream_rpc_method_handler(self._unary_stream(handler, method, read, write), None, None)
+        return grpc.unary_unary_rpc_method_handler(self._unary_unary(handler, method, read, write), None, None)
 
-    def _unary_unary(self, handler: Handler, method: str, read: Read) -> Callable[[bytes, Context], Awaitable[Any]]:
-        async def answer(request: bytes, context: Context) -> Any:
+    def _unary_unary(
+        self, handler: Handler, method: str, read: Read, write: Write
+    ) -> Callable[[bytes, Context], Awaitable[bytes]]:
+        async def answer(request: bytes, context: Context) -> bytes:
             async with self._counted(method, context) as scope:
                 self._refuse_when_stopping()
                 await scope.admit()
                 self._unread.check(scope.tenant)
-                response = await handler.unary_unary(await _sound(read, request, method), context)
-                _until_read(context, self._unread.hold(scope.tenant, response.ByteSize()))
+                response = write(await handler.unary_unary(await _sound(read, request, method), context))
+                _until_read(context, self._unread.hold(scope.tenant, len(response)))
                 return response
 
         return answer
 
-    def _unary_stream(self, handler: Handler, method: str, read: Read) -> Callable[[bytes, Context], Awaitable[None]]:
+    def _unary_stream(
+        self, handler: Handler, method: str, read: Read, write: Write
+    ) -> Callable[[bytes, Context], Awaitable[None]]:
         # A coroutine that writes: of a generator, gRPC waits for ever until the caller reads what was yielded.
         async def answer(request: bytes, context: Context) -> None:
             async with self._counted(method, context) as scope:
@@ -105,12 +111,13 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                 responses = handler.unary_stream(await _sound(read, request, method), context)
                 begun = False
                 async with aclosing(responses):
-                    async for response in responses:
+                    async for made in responses:
+                        response = write(made)
                         if not begun:
                             # Before the first message, or gRPC cannot send the status of a call that stalls there.
                             await context.send_initial_metadata(())
                             begun = True
-                        release = self._unread.hold(scope.tenant, response.ByteSize())
+                        release = self._unread.hold(scope.tenant, len(response))
                         _until_read(context, release)
                         async with patience(self._settings.send_timeout_seconds, "did not read its answer"):
                             await _written(context, response)
@@ -176,14 +183,16 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
 
 
 async def _sound(read: Read, data: bytes, method: str) -> Any:
-    await check_parts(data, input_type(method))
+    if len(data) > LARGE:
+        await check_parts(data, input_type(method))
+    current().size = len(data)
     request = read(data)
     if isinstance(request, Malformed):
         raise request.error
     return request
 
 
-async def _written(context: Context, response: Any) -> None:
+async def _written(context: Context, response: bytes) -> None:
     try:
         await context.write(response)
     except grpc.aio.InternalError as error:

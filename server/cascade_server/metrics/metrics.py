@@ -83,6 +83,7 @@ class Metrics:
         stages = {name: frozenset(s for c in versions for s in c.stage_names) for name, versions in found.items()}
         for labels in self._names.replace(tenant, None if cascades is None else stages):
             self.registry.forget(**labels)
+        self._stages.forget()
         if cascades is None:
             self.indexes.forget(tenant)
         for cascade, versions in found.items():

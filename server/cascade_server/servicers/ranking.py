@@ -32,6 +32,7 @@ from cascade_server.rollout.work import work_seconds
 from cascade_server.settings import Settings
 from cascade_server.status import shorten
 from cascade_server.tenants import Tenant, Tenants
+from cascade_server.walks import LARGE_BYTES, LARGE_PARTS, walked
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -97,7 +98,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
             # To its end: whoever closes it before has given up, and is charged the estimate.
             async for job, update in updates:
                 last = job, update.answer
-        return self._fitting(*last)
+        return await self._fitting(*last)
 
     async def RankStream(
         self, request: ranking_pb2.RankStreamRequest, context: Context
@@ -105,7 +106,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         """See the proto."""
         async with aclosing(self._updates(request.request, context)) as updates:
             async for job, update in updates:
-                response = self._fitting(job, update.answer)
+                response = await self._fitting(job, update.answer)
                 yield ranking_pb2.RankStreamResponse(stage=update.stage, final=update.final, response=response)
 
     async def _updates(
@@ -146,7 +147,7 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         if request.cascade in tenant.serving:
             record.cascade = request.cascade
         record.fields.update(cascade=shorten(request.cascade, 63), top_k=request.top_k)
-        asked = rank_query(request, self._settings)
+        asked = await walked(record.size > LARGE_BYTES, partial(rank_query, request, self._settings))
         chosen = tenant.choose(asked.cascade, asked.sticky_key)
         if asked.index:
             record.fields["index"] = asked.index
@@ -168,8 +169,9 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
             # Called when the call is over; its type is not importable.
             context.add_done_callback(cast("Any", lambda _context: self._shadows.offer(copy)))
 
-    def _fitting(self, job: _Job, answer: Answer) -> ranking_pb2.RankResponse:
-        response = job.response(answer)
+    async def _fitting(self, job: _Job, answer: Answer) -> ranking_pb2.RankResponse:
+        parts = len(answer.ranking) * (len(answer.stages) if job.asked.explain else 1)
+        response = await walked(parts > LARGE_PARTS, partial(job.response, answer))
         size, limit = response.ByteSize(), self._settings.max_message_bytes
         # gRPC would end the call with an error that names nothing the caller could change.
         if size + 1024 > limit:
