@@ -94,5 +94,5 @@ def relu(sums: Any, scales: Any, weight_scales: Any, bias: Any, row: Any, out: A
         found, of_token = sums[t], scales[t]
         for k in range(len(row)):
             x = f(found[k]) * (of_token * weight_scales[k]) + bias[k]
-            row[k] = x if x > f(0) else f(0)
+            row[k] = f(0) if x < f(0) else x  # NaN stays
         out_scales[t] = rounded(row, out[t])

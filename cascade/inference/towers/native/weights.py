@@ -29,7 +29,7 @@ class Rounded:
         """Several of one input, side by side. An output whose weights are all 0 keeps scale 1."""
         weight = torch.cat([one.weight for one in affines])
         largest = weight.abs().amax(dim=1)
-        scales = torch.where(largest > 0, largest / _MOST, 1.0)
+        scales = torch.where(largest == 0, 1.0, largest / _MOST)  # NaN stays, and is seen in the states
         whole = (weight / scales[:, None]).round().to(torch.int8)
         return Rounded(whole.t().contiguous(), floats(scales), floats(torch.cat([one.bias for one in affines])))
 
