@@ -119,6 +119,8 @@ class RerankerConformance(ABC):
         "The museum opens at nine.",
         "",
     )
+    rounding = 0.0
+    """How far from what it is alone a score may be: a batch that holds others' rows may round differently."""
 
     @abstractmethod
     def make(self) -> Reranker:
@@ -159,7 +161,8 @@ class RerankerConformance(ABC):
         alone = [await self._scores(half) for half in halves]
         reranker = self.make()
         calls = [reranker.score(Query(self.query), candidates_of(half), budget=Budget()) for half in halves]
-        assert [scores.values for scores in await asyncio.gather(*calls)] == alone
+        for scores, expected in zip(await asyncio.gather(*calls), alone, strict=True):
+            assert all(abs(a - b) <= self.rounding for a, b in zip(scores.values, expected, strict=True))
 
 
 class RetrieverConformance(ABC):

@@ -62,10 +62,11 @@ def load_network(folder: Path, settings: JointSettings, source: str, dtype: torc
     """The network of `folder` over the base at `source`, the adapters merged into the base's weights."""
     from safetensors.torch import load_file
 
+    from cascade.rerank.listwise.decoder import ATTENTION
     from cascade.rerank.listwise.network import JointNetwork, Projector, load_backbone
 
     learned = load_file(str(folder / WEIGHTS))
-    backbone = load_backbone(source, layers=settings.layers, dtype=dtype)
+    backbone = load_backbone(source, layers=settings.layers, dtype=dtype, attention=ATTENTION)
     projector = Projector(backbone.config.hidden_size, settings.inner_size, settings.out_size)
     prefix = "projector."
     projector.load_state_dict({n.removeprefix(prefix): w.float() for n, w in learned.items() if n.startswith(prefix)})

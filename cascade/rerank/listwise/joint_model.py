@@ -12,32 +12,49 @@ import numpy as np
 from cascade.errors import ModelLoadError
 from cascade.inference.device import hide_loading_bars, pick_device, pick_dtype
 from cascade.inference.model import ServedModel
+from cascade.inference.rows import Lane, Rows
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
 from cascade.inference.stepwise import Stepwise, run_through
 from cascade.rerank.listwise.blocks import Vectors, merge, split_into_blocks
 from cascade.rerank.listwise.checkpoint import JointSettings, load_network
 from cascade.rerank.listwise.control import cut
+from cascade.rerank.listwise.memory import Memory
 from cascade.rerank.listwise.prompt import Block, JointPrompt, load_prompt
 from cascade.weights import resolve_model
 
 if TYPE_CHECKING:
+    from cascade.rerank.listwise.decoder import Decoder
     from cascade.rerank.listwise.network import JointNetwork
+    from cascade.rerank.listwise.span import Span
 
 _QUERY_SHARE = 0.25
 _PROBE_TOKENS = 512
+_MOST_BATCH_TOKENS = 4096
+_WORTH = 64
+"""Tokens that must be saved before a query is read in a pass of its own, which costs about as much as so many."""
 
 
 class JointModel(ServedModel):
-    """A folder that `cascade train listwise` wrote, over any causal language model. A context holds one request."""
+    """A folder that `cascade train listwise` wrote, over any causal language model. A context holds one request.
+
+    Contexts of several requests share passes, and none can see another."""
 
     kind = "joint"
+    most_step_tokens = 1024
     _network: JointNetwork
     _prompt: JointPrompt
     _settings: JointSettings
+    _decoder: Decoder
+    _lane: Lane[Span, tuple[Vectors, Vectors]]
+    _instruction: Memory
+    """Of what every prompt begins with, read once."""
     _most_tokens: int
 
     def _load(self) -> None:
         from transformers import AutoTokenizer
+
+        from cascade.rerank.listwise.decoder import decoder_of
+        from cascade.rerank.listwise.span import Span
 
         hide_loading_bars()
         folder = Path(resolve_model(self.reference))
@@ -51,6 +68,11 @@ class JointModel(ServedModel):
             query_marker=self._settings.query_marker,
         )
         self._network = load_network(folder, self._settings, source, pick_dtype(device)).to(device)
+        self._decoder = decoder_of(self._network.backbone)
+        self._lane = Lane(self._read, self.step_tokens(_MOST_BATCH_TOKENS))
+        self._instruction = Memory()
+        if instruction := self._prompt.instruction:
+            self._read([Span(instruction, (), keep=self._instruction)])
         config: Any = self._network.backbone.config
         self._most_tokens = int(config.max_position_embeddings)
         self._self_test()
@@ -64,7 +86,7 @@ class JointModel(ServedModel):
     def scoring(
         self, query: str, passages: Sequence[str], *, max_doc_tokens: int, max_block_tokens: int
     ) -> Stepwise[Scored]:
-        """As `score`, a block a step.
+        """As `score`, in passes that other requests' blocks may share.
 
         A query longer than a quarter of a block, or of what a block needs beside its shortest passage, is cut.
         """
@@ -84,29 +106,42 @@ class JointModel(ServedModel):
             ids.append(cut(whole, longest))
             seen.append((len(ids[-1]), len(whole)))
         lengths = [self._prompt.passage_tokens(one) for one in ids]
-        tokens, queries, vectors = 0, [], []
-        for indices in split_into_blocks(lengths, room, most=self._settings.max_block_passages):
-            block = self._prompt.block(query_ids, [ids[i] for i in indices])
-            yield len(block.input_ids)
-            query_vector, passage_vectors = self._read(block)
-            queries.append(query_vector)
-            vectors.append(passage_vectors)
-            tokens += len(block.input_ids)
+        blocks = [
+            self._prompt.block(query_ids, [ids[i] for i in indices])
+            for indices in split_into_blocks(lengths, room, most=self._settings.max_block_passages)
+        ]
+        front = yield from self._front(query_ids, len(blocks))
+        rows: Rows[Span, tuple[Vectors, Vectors]] = Rows(
+            self._lane, spans := [_span(block, front) for block in blocks], [len(one.ids) for one in spans]
+        )
+        yield rows
+        queries, vectors = zip(*rows.results, strict=True)
+        tokens = sum(rows.lengths) + (len(front) if front is not self._instruction else 0)
         return Scored(tuple(float(s) for s in merge(queries, vectors)), tokens, tuple(seen))
 
-    def _read(self, block: Block) -> tuple[Vectors, Vectors]:
+    def _front(self, query_ids: Sequence[int], blocks: int) -> Stepwise[Memory]:
+        """What every block begins with: the instruction, and the query where so many blocks make that worth a pass."""
+        from cascade.rerank.listwise.span import Span
+
+        if (blocks - 1) * len(query_ids) < _WORTH:
+            return self._instruction
+        held, memory = len(self._instruction), Memory()
+        span = Span(self._prompt.front(query_ids)[held:], (), self._instruction, held, memory)
+        yield Rows(self._lane, [span], [len(span.ids)])
+        return memory
+
+    def _read(self, spans: Sequence[Span]) -> list[tuple[Vectors, Vectors]]:
+        """Of every block the query's vector and the passages', [out_size] and [n, out_size]; nothing of a front."""
         import torch
 
         start = time.perf_counter()
-        device = self._network.projector.enter.weight.device
         with torch.inference_mode():
-            query, passages = self._network(
-                torch.tensor(block.input_ids, device=device),
-                torch.tensor(block.passage_positions, device=device),
-                torch.tensor(block.query_position, device=device),
-            )
-        self.observe_batch(len(block.passage_positions), len(block.input_ids), time.perf_counter() - start)
-        return query.cpu().numpy(), passages.cpu().numpy()
+            states = self._decoder.read(spans)
+            vectors = self._network.projector(torch.cat(states)).split([len(one) for one in states])
+        found = [one.cpu().numpy() for one in vectors]
+        passages = sum(max(0, len(one) - 1) for one in found)
+        self.observe_batch(passages, sum(len(one.ids) for one in spans), time.perf_counter() - start)
+        return [(one[-1], one[:-1]) if len(one) else (one, one) for one in found]
 
     def _self_test(self) -> None:
         """The prompt is applied and the network has learned: markers are in place, and a known pair is in order."""
@@ -129,3 +164,12 @@ class JointModel(ServedModel):
                     f"its self-test scored an answer {answer:.4f} and an unrelated passage {other:.4f}, expected the "
                     "answer above; the weights do not belong to this base or were not trained",
                 )
+
+
+def _span(block: Block, front: Memory) -> Span:
+    """What of a block is to be read after `front`, and its markers, the query's last."""
+    from cascade.rerank.listwise.span import Span
+
+    held = len(front)
+    markers = [*block.passage_positions, block.query_position]
+    return Span(block.input_ids[held : block.query_position + 1], [at - held for at in markers], front, held)

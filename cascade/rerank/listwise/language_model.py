@@ -4,26 +4,58 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cascade.errors import ModelLoadError
-from cascade.inference.batches import consecutive
-from cascade.inference.cost import CostEstimate
 from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.model import ModelStatus, ServedModel
-from cascade.inference.stepwise import Stepwise
+from cascade.inference.rows import Lane, Rows
+from cascade.inference.stepwise import Stepwise, run_through
 from cascade.rerank.listwise.chat import Chat
+from cascade.rerank.listwise.fronts import Fronts
+from cascade.rerank.listwise.memory import Memory
 from cascade.weights import resolve_model
 
 if TYPE_CHECKING:
     import torch
 
+    from cascade.rerank.listwise.decoder import Decoder
+    from cascade.rerank.listwise.span import Span
+
 Logits = npt.NDArray[np.float32]
 Allowed = Callable[[Sequence[int]], Sequence[int]]
 """Given the ids generated so far, those that may come next; none ends the generation."""
+
+_SHORT = 8
+"""Tokens of a row up to which a pass costs what its weights cost to fetch, and says nothing of reading."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Question:
+    """What comes after a span? The logits of `choices` are wanted, of the whole vocabulary if None, or none."""
+
+    span: Span
+    choices: Sequence[int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The logits of a question's choices, and its part of the seconds that the pass took."""
+
+    logits: Logits
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The ids of an answer, without its prompt, and the seconds that reading and writing took."""
+
+    ids: list[int]
+    seconds: float
 
 
 class LanguageModel(ServedModel):
@@ -38,25 +70,28 @@ class LanguageModel(ServedModel):
     """The only way to make a prompt: the tokenizer, its chat template, and user text kept from control tokens."""
     most_tokens: int
     """The longest sequence that the model reads."""
-    step_cost: CostEstimate
-    """Seconds for each token that is generated, many times what reading one takes."""
+    lane: Lane[Question, Told]
+    """Questions of all requests and kinds, which one pass reads together."""
     _model: Any
+    _decoder: Decoder
 
     def __init__(self, reference: str, **options: Any) -> None:
         super().__init__(reference, **options)
-        self.step_cost = CostEstimate()
         self._passed: dict[str, ModelLoadError | None] = {}
+        self._instructions: dict[tuple[int, ...], Memory] = {}
 
     def _load(self) -> None:
         from transformers import AutoTokenizer
 
-        from cascade.rerank.listwise.packed import load_causal
+        from cascade.rerank.listwise.decoder import decoder_of, load_causal
 
         hide_loading_bars()
         source = resolve_model(self.reference)
         self.chat = Chat(AutoTokenizer.from_pretrained(source))
         self._model = load_causal(source, pick_device(self.device))
+        self._decoder = decoder_of(self._model.get_decoder())
         self.most_tokens = int(self._model.config.max_position_embeddings)
+        self.lane = Lane(self._tell, self.step_tokens(self.most_tokens))
 
     def ensure_passes(self, test: str, run: Callable[[], str]) -> None:
         """Run the self-test named `test` unless it ran before; `run` returns what is wrong, or nothing.
@@ -66,7 +101,6 @@ class LanguageModel(ServedModel):
         if test not in self._passed:
             problem = run()
             self.cost.forget()  # as after loading: its batches are no measure
-            self.step_cost.forget()
             self._passed[test] = ModelLoadError(self.reference, f"kind {test}: {problem}") if problem else None
         if (error := self._passed[test]) is not None:
             raise error.with_traceback(None)  # which would grow with every raise, and keep its frames
@@ -85,54 +119,30 @@ class LanguageModel(ServedModel):
         super().forget_problem()
         self._passed = {test: error for test, error in self._passed.items() if error is None}
 
-    def next_token_logits(
-        self, prompts: Sequence[Sequence[int]], token_ids: Sequence[int], *, max_batch_tokens: int = 2048
-    ) -> Logits:
+    def instructions(self, ids: Sequence[int]) -> Memory:
+        """What prompts of one kind begin with, before any user's text: read once, in this thread."""
+        from cascade.rerank.listwise.span import Span
+
+        key = tuple(ids)
+        if key not in self._instructions:
+            memory = Memory()
+            if ids:
+                self._tell([Question(Span(ids, (), keep=memory), ())])
+            self._instructions[key] = memory
+        return self._instructions[key]
+
+    def next_token_logits(self, prompts: Sequence[Sequence[int]], token_ids: Sequence[int]) -> Logits:
         """Logits (prompts, token_ids) of the token after each prompt, in this thread and packed without padding."""
-        import torch
+        from cascade.rerank.listwise.span import Span
 
-        wanted = torch.tensor(token_ids)
-        rows: list[Logits] = []
-        for part in consecutive([len(ids) for ids in prompts], max_batch_tokens):
-            start = time.perf_counter()
-            together = [prompts[i] for i in part]
-            ends = np.cumsum([len(ids) for ids in together]) - 1
-            with torch.inference_mode():
-                logits = self._logits(self._hidden(together)[torch.from_numpy(ends)], wanted)
-            rows.extend(logits.cpu().numpy())
-            self.observe_batch(len(part), sum(map(len, together)), time.perf_counter() - start)
+        def work() -> Stepwise[list[Told]]:
+            rows = [Question(Span(ids, (len(ids) - 1,)), token_ids) for ids in prompts]
+            told: Rows[Question, Told] = Rows(self.lane, rows, [len(ids) for ids in prompts])
+            yield told
+            return told.results
+
+        rows = [one.logits for one in run_through(work())]
         return np.stack(rows) if rows else np.empty((0, len(token_ids)), dtype=np.float32)
-
-    def log_probabilities(
-        self,
-        prompts: Sequence[Sequence[int]],
-        continuation: Sequence[int],
-        *,
-        max_batch_tokens: int = 2048,
-    ) -> Logits:
-        """Natural-log probabilities (prompts, continuation), each token's given its prompt and those before it.
-
-        In this thread and packed without padding.
-        """
-        import torch
-
-        sequences = [[*ids, *continuation] for ids in prompts]
-        count = len(continuation)
-        targets = torch.tensor(continuation)
-        rows: list[Logits] = []
-        for part in consecutive([len(ids) for ids in sequences], max_batch_tokens):
-            start = time.perf_counter()
-            together = [sequences[i] for i in part]
-            ends = np.cumsum([len(ids) for ids in together])
-            # The state before a token predicts it; the vocabulary's logits are needed nowhere else.
-            before = np.concatenate([np.arange(end - count, end) - 1 for end in ends])
-            with torch.inference_mode():
-                logits = self._logits(self._hidden(together)[torch.from_numpy(before)])
-                chosen = logits.gather(1, targets.to(logits.device).repeat(len(part)).unsqueeze(1)).squeeze(1)
-                found = (chosen - logits.logsumexp(dim=1)).reshape(len(part), count)
-            rows.extend(found.cpu().numpy())
-            self.observe_batch(len(part), sum(map(len, together)), time.perf_counter() - start)
-        return np.stack(rows) if rows else np.empty((0, count), dtype=np.float32)
 
     def generate(
         self,
@@ -141,59 +151,89 @@ class LanguageModel(ServedModel):
         max_new_tokens: int,
         allowed: Allowed | None = None,
         end: Sequence[int] = (),
-    ) -> Stepwise[list[int]]:
-        """The most likely next ids one by one, without `prompt`; ends before an id of `end` or the model's own end.
+        fronts: Fronts | None = None,
+        front: int = 0,
+        plain: bool = False,
+    ) -> Stepwise[Written]:
+        """The most likely next ids one by one; ends before an id of `end` or the model's own end.
 
-        In this thread, with a key-value cache, a token a step; `allowed` narrows every choice.
+        `allowed` narrows every choice. What leaves none is written without asking, and read with what comes next. Of
+        the prompt, what `fronts` hold is not read again; they hold its first `front` tokens afterwards. Unless `plain`,
+        which asks for every token, as is common.
         """
-        import torch
-        from transformers import DynamicCache
-
-        cache: Any = DynamicCache()
-        device = self._model.device
+        memory = Memory()
+        before, held = (None, 0) if fronts is None or plain else fronts.longest(prompt)
         ends = {*end, *self.chat.end_ids}
-        step = list(prompt)
-        generated: list[int] = []
-        while len(generated) < max_new_tokens:
-            choices = None if allowed is None else allowed(generated)
+        unread = list(prompt[held:])
+        ids: list[int] = []
+        seconds = 0.0
+        while len(ids) < max_new_tokens:
+            choices = None if allowed is None else allowed(ids)
             if choices is not None and not len(choices):
                 break
-            yield len(step)
-            start = time.perf_counter()
-            with torch.inference_mode():
-                # A step after the first is one token long, which sees all before it: no mask is needed for either.
-                states = self._model.get_decoder()(
-                    input_ids=torch.tensor([step], device=device), past_key_values=cache, use_cache=True
-                ).last_hidden_state
-                logits = self._logits(states[0, -1:], None if choices is None else torch.tensor(choices))[0]
-            if generated:
-                self.step_cost.observe(1, time.perf_counter() - start)
+            if choices is not None and len(choices) == 1 and not plain:
+                picked = int(choices[0])
             else:
-                self.observe_batch(1, len(step), time.perf_counter() - start)
-            picked = int(logits.argmax()) if choices is None else int(choices[int(logits.argmax())])
+                # A long prompt is read in parts, so that others have their turns.
+                while unread:
+                    part, unread = unread[: self.lane.most_tokens], unread[self.lane.most_tokens :]
+                    told = yield from self._ask(part, () if unread else choices, before, held, memory)
+                    seconds += told.seconds
+                    before, held = memory, len(memory)
+                best = int(told.logits.argmax())
+                picked = best if choices is None else int(choices[best])
             if picked in ends:
                 break
-            generated.append(picked)
-            step = [picked]
-        if generated and self._on_batch is not None:
-            self._on_batch(self.reference, 1, len(generated))
-        return generated
+            ids.append(picked)
+            unread.append(picked)
+        if fronts is not None and len(memory):
+            fronts.add(memory, min(front, len(memory)))
+        return Written(ids, seconds)
 
-    def _hidden(self, sequences: Sequence[Sequence[int]]) -> torch.Tensor:
-        from cascade.rerank.listwise.packed import packed_hidden
+    def _ask(
+        self, ids: Sequence[int], choices: Sequence[int] | None, before: Memory | None, held: int, keep: Memory
+    ) -> Stepwise[Told]:
+        from cascade.rerank.listwise.span import Span
 
-        return packed_hidden(self._model.get_decoder(), sequences)
+        wanted = (len(ids) - 1,) if choices is None or len(choices) else ()
+        rows: Rows[Question, Told] = Rows(
+            self.lane, [Question(Span(ids, wanted, before, held, keep), choices)], [len(ids)]
+        )
+        yield rows
+        told: Told = rows.results[0]
+        return told
 
-    def _logits(self, states: torch.Tensor, wanted: torch.Tensor | None = None) -> torch.Tensor:
-        """float32 [rows, wanted or the vocabulary]; a model's own soft cap on logits would not change an order.
+    def _tell(self, questions: Sequence[Question]) -> list[Told]:
+        import torch
 
-        Those of `wanted` are computed in float32: bfloat16 rounds logits near 20 to eighths, and identifiers differ by
-        less.
+        start = time.perf_counter()
+        with torch.inference_mode():
+            states = self._decoder.read([one.span for one in questions])
+            logits = [self._logits(s, one.choices).cpu().numpy() for s, one in zip(states, questions, strict=True)]
+        seconds = time.perf_counter() - start
+        lengths = [len(one.span.ids) for one in questions]
+        tokens = sum(lengths)
+        if tokens > _SHORT * len(lengths):
+            self.observe_batch(len(lengths), tokens, seconds)
+        elif self._on_batch is not None:
+            self._on_batch(self.reference, len(lengths), tokens)
+        return [Told(one, seconds * length / tokens) for one, length in zip(logits, lengths, strict=True)]
+
+    def _logits(self, states: torch.Tensor, choices: Sequence[int] | None) -> torch.Tensor:
+        """float32 [choices or the vocabulary] of states [1, hidden_size]; a model's own soft cap would not change an
+        order.
+
+        Those of some choices are computed in float32: bfloat16 rounds logits near 20 to eighths, and identifiers differ
+        by less.
         """
+        import torch
+
         head = self._model.get_output_embeddings()
-        if wanted is None:
-            whole: torch.Tensor = head(states).float()
+        if choices is None:
+            whole: torch.Tensor = head(states)[0].float()
             return whole
-        chosen = wanted.to(head.weight.device)
-        logits: torch.Tensor = states.float() @ head.weight[chosen].float().T
+        if not len(choices):
+            return states.new_empty(0, dtype=torch.float32)
+        chosen = torch.as_tensor(choices, device=head.weight.device)
+        logits: torch.Tensor = (states.float() @ head.weight[chosen].float().T)[0]
         return logits if getattr(head, "bias", None) is None else logits + head.bias[chosen].float()

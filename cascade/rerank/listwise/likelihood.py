@@ -20,6 +20,7 @@ class LikelihoodReranker(ModelReranker):
         self._model = model
         self._max_doc_tokens = max_doc_tokens
         self._max_batch_tokens = max_batch_tokens
+        self._settings = (max_doc_tokens,)
 
     def _read(self, query: str, passages: Sequence[str]) -> Stepwise[Scored]:
         return self._model.scoring(

@@ -54,6 +54,16 @@ class ListPrompt:
             pieces += [self._before.replace("{identifier}", identifier), passage, self._after]
         return [*pieces, *_around(self._tail, query)]
 
+    def instruction(self, chat: Chat) -> list[int]:
+        """What all prompts begin with, before any user's text."""
+        return [*chat.before, *chat.ours(self._head.split(" {query}")[0])]
+
+    def front(self, chat: Chat, query: Sequence[int], passage: Sequence[int]) -> int:
+        """How many tokens a prompt has up to the end of its first passage."""
+        before = _around(self._head, query)
+        pieces = [*before, self._before.replace("{identifier}", self._identifiers[0]), passage]
+        return len(chat.before) + sum(len(chat.ours(one) if isinstance(one, str) else one) for one in pieces)
+
     def room(self, chat: Chat, query_tokens: int, passages: int, most_tokens: int) -> int:
         """How many tokens of each of `passages` fit into a sequence of `most_tokens`; below 1 when none do."""
         query = list(range(query_tokens))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 
@@ -10,10 +13,13 @@ from cascade.budget import Budget
 from cascade.errors import StageError
 from cascade.inference.batches import consecutive
 from cascade.inference.cost import CostEstimate
+from cascade.inference.rows import Rows
 from cascade.inference.stepwise import AbandonedError, Stepwise
-from cascade.rerank.listwise.language_model import LanguageModel, Logits
+from cascade.rerank.listwise.fronts import Fronts
+from cascade.rerank.listwise.language_model import LanguageModel, Logits, Question, Told
 from cascade.rerank.listwise.list_check import most_query_tokens, problem_of
 from cascade.rerank.listwise.list_prompt import ListPrompt
+from cascade.rerank.listwise.memory import Memory
 from cascade.rerank.listwise.steps import Answer, Lists, Steps, run
 from cascade.rerank.listwise.task import Ranked, Task
 
@@ -70,6 +76,7 @@ class _Reading:
         self._prompt = prompt
         self._budget = budget
         self._identifiers = prompt.identifier_ids(model.chat)
+        self._fronts = Fronts(model.instructions(prompt.instruction(model.chat)))
         self._query, _ = model.chat.text(task.query, most_query_tokens(model))
         room = prompt.room(model.chat, len(self._query), task.most, model.most_tokens)
         longest = min(task.max_doc_tokens, room)
@@ -96,20 +103,18 @@ class _Reading:
         ]
         found: list[Logits] = []
         for part in consecutive([len(ids) for ids in prompts], self._model.step_tokens(MAX_BATCH_TOKENS)):
-            together = [prompts[i] for i in part]
-            tokens = sum(map(len, together))
-            try:
-                yield tokens
-            except AbandonedError:
+            questions = [self._question(prompts[i]) for i in part]
+            together: Rows[Question, Told] = Rows(self._model.lane, questions, [len(one.span.ids) for one in questions])
+            if not self._time_for(sum(together.lengths)):
                 break
-            if not self._time_for(tokens):
+            with suppress(AbandonedError):
+                yield together
+            read = list(takewhile(lambda told: told is not None, together.results))
+            for told, question, i in zip(read, questions, part, strict=False):  # fewer when it was given up
+                self._take(told, question, asked[i])
+                found.append(told.logits)
+            if len(read) < len(part):
                 break
-            logits = self._model.next_token_logits(together, self._identifiers)
-            if not np.isfinite(logits).all():
-                raise StageError(self._model.reference, "its logits are not finite; run it in another number format")
-            found.extend(logits)
-            self._tokens += tokens
-            self._read += len(part)
         answers: list[Answer] = []
         rows = iter(found)
         for one in lists:
@@ -120,6 +125,23 @@ class _Reading:
             else:
                 break
         return answers
+
+    def _question(self, prompt: Sequence[int]) -> Question:
+        """The prompt from where it parts from those read before."""
+        from cascade.rerank.listwise.span import Span
+
+        before, held = self._fronts.longest(prompt)
+        span = Span(prompt[held:], (len(prompt) - held - 1,), before, held, Memory())
+        return Question(span, self._identifiers)
+
+    def _take(self, told: Told, question: Question, one: Sequence[int]) -> None:
+        if not np.isfinite(told.logits).all():
+            raise StageError(self._model.reference, "its logits are not finite; run it in another number format")
+        self._tokens += len(question.span.ids)
+        self._read += 1
+        if question.span.keep is not None:
+            front = self._prompt.front(self._model.chat, self._query, self._passages[one[0]])
+            self._fronts.add(question.span.keep, front)
 
     def _time_for(self, tokens: int) -> bool:
         return self._budget.remaining > _CAUTION * self._model.cost.seconds(tokens) + _WAY_BACK

@@ -41,7 +41,7 @@ class ListReranker(ABC):
         """Load the model and run the self-test. Raises ModelLoadError."""
         await self._reader.warm_up()
 
-    def estimate_cost(self, query: Query, candidates: Sequence[Candidate]) -> float:
+    def estimate_cost(self, query: Query, candidates: Sequence[Candidate], *, account: str = "") -> float:
         """Seconds until there is something to answer with, by the rate of the last passes; not until the end."""
         if not candidates:
             return 0.0

@@ -55,16 +55,19 @@ class JointNetwork(nn.Module):
         return vectors[-1], vectors[:-1]
 
 
-def load_backbone(source: str, *, layers: int | None, dtype: torch.dtype) -> Any:
-    """The decoder stack of any causal language model, without its head, cut to its first `layers` layers."""
+def load_backbone(source: str, *, layers: int | None, dtype: torch.dtype, attention: str = "sdpa") -> Any:
+    """The decoder stack of any causal language model, without its head, cut to its first `layers` layers.
+
+    `attention` is a name that the transformers library knows.
+    """
     from transformers import AutoModel
     from transformers.utils import logging as transformers_logging
 
     if layers is None:
-        return AutoModel.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
+        return AutoModel.from_pretrained(source, dtype=dtype, attn_implementation=attention)
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity(logging.ERROR)  # it would list every weight of the layers that are left out
     try:
-        return AutoModel.from_pretrained(source, dtype=dtype, attn_implementation="sdpa", num_hidden_layers=layers)
+        return AutoModel.from_pretrained(source, dtype=dtype, attn_implementation=attention, num_hidden_layers=layers)
     finally:
         transformers_logging.set_verbosity(verbosity)

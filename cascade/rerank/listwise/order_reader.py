@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
+from typing import Any
 
 from cascade.budget import Budget
 from cascade.inference.cost import CostEstimate
 from cascade.inference.stepwise import AbandonedError, Stepwise, run_through
-from cascade.rerank.listwise.language_model import LanguageModel
+from cascade.rerank.listwise.fronts import Fronts
+from cascade.rerank.listwise.language_model import LanguageModel, Written
 from cascade.rerank.listwise.list_check import PAIR, most_query_tokens, pair_problem, prompt_problem, show
 from cascade.rerank.listwise.list_prompt import ListPrompt
 from cascade.rerank.listwise.order import Order, Repairs, parse, repair, unmistakable
@@ -29,8 +30,19 @@ _FREE = 2
 class OrderReader:
     """Greedy decoding. When `constrained`, nothing but an order can be written, and there is nothing to repair."""
 
-    def __init__(self, model: LanguageModel, kind: str, prompt: ListPrompt, *, most: int, constrained: bool) -> None:
-        """`most` is the longest list that this tier will ever ask for."""
+    def __init__(
+        self,
+        model: LanguageModel,
+        kind: str,
+        prompt: ListPrompt,
+        *,
+        most: int,
+        constrained: bool,
+        plain: bool = False,
+    ) -> None:
+        """`most` is the longest list that this tier will ever ask for. When `plain`, every prompt is read whole and
+        every token asked for, as others do: for comparison."""
+        self._plain = plain
         self._model = model
         self._kind = kind
         self._prompt = prompt
@@ -53,15 +65,29 @@ class OrderReader:
         ranked, waited = await self._model.queue.run(work, budget=budget, tokens=task.tokens)
         return replace(ranked, waited=waited)
 
-    def write(self, prompt: Sequence[int], count: int) -> Stepwise[tuple[Order, int]]:
-        """The order of the `count` passages of a prompt, and the tokens written, in this thread, a token a step."""
+    def write(
+        self, prompt: Sequence[int], count: int, fronts: Fronts | None = None, front: int = 0
+    ) -> Stepwise[tuple[Order, Written]]:
+        """The order of the `count` passages of a prompt, and what was written, a choice a step.
+
+        What `fronts` hold of the prompt is not read again; they hold its first `front` tokens afterwards.
+        """
         grammar, shared = order_grammar(self._model, self._prompt, count)
+        options: dict[str, Any] = {"fronts": fronts, "front": front, "plain": self._plain}
         if self._constrained:
             most, begun = grammar.longest(), [*prompt, *shared]
-            ids = yield from self._model.generate(begun, max_new_tokens=most, allowed=grammar.allowed)
-            return repair(grammar.named(ids), count), len(ids)
-        ids = yield from self._model.generate(prompt, max_new_tokens=_FREE * grammar.longest())
-        return parse(self._prompt.start + self._model.chat.read(ids), count), len(ids)
+            found = yield from self._model.generate(begun, max_new_tokens=most, allowed=grammar.allowed, **options)
+            return repair(grammar.named(found.ids), count), found
+        found = yield from self._model.generate(prompt, max_new_tokens=_FREE * grammar.longest(), **options)
+        return parse(self._prompt.start + self._model.chat.read(found.ids), count), found
+
+    def fronts(self) -> Fronts:
+        """Of a new request."""
+        return Fronts(self._model.instructions(self._prompt.instruction(self._model.chat)))
+
+    def front(self, query: Sequence[int], passage: Sequence[int]) -> int:
+        """How many tokens a prompt has up to the end of its first passage."""
+        return self._prompt.front(self._model.chat, query, passage)
 
     @property
     def model(self) -> LanguageModel:
@@ -115,6 +141,7 @@ class _Writing:
         texts = [chat.text(unmistakable(" ".join(text.split()))) for text in task.passages]
         self._passages = [ids[:longest] for ids, _ in texts]
         self._seen = tuple((min(longest, total), total) for _, total in texts)
+        self._fronts = reader.fronts()
         self._tokens = self._read = 0
         self._repairs = Repairs()
 
@@ -135,30 +162,18 @@ class _Writing:
             if self._out_of_time(_CAUTION * self._reader.cost.seconds(len(prompt))):
                 break
             try:
-                order, written = yield from self._writing(prompt, len(one))
+                order, written = yield from self._reader.write(prompt, len(one), self._fronts, self._front(one))
             except AbandonedError:  # half an order is none
                 break
-            self._tokens += len(prompt) + written
+            self._reader.cost.observe(len(prompt), written.seconds)  # others' turns are not its cost
+            self._tokens += len(prompt) + len(written.ids)
             self._read += 1
             self._repairs += order.repairs
             answers.append(order.scores())
         return answers
 
-    def _writing(self, prompt: Sequence[int], count: int) -> Stepwise[tuple[Order, int]]:
-        """Raises AbandonedError when time runs out before the last token."""
-        steps, seconds = self._reader.write(prompt, count), 0.0
-        while True:
-            start = time.perf_counter()
-            try:
-                tokens = next(steps)
-            except StopIteration as end:
-                self._reader.cost.observe(len(prompt), seconds + time.perf_counter() - start)
-                order: tuple[Order, int] = end.value
-                return order
-            seconds += time.perf_counter() - start  # others' turns are not its cost
-            if self._out_of_time():
-                raise AbandonedError
-            yield tokens
+    def _front(self, one: Sequence[int]) -> int:
+        return self._reader.front(self._query, self._passages[one[0]])
 
     def _out_of_time(self, needed: float = 0.0) -> bool:
         return self._budget.remaining <= needed + _WAY_BACK

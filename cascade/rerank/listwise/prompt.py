@@ -52,6 +52,15 @@ class JointPrompt:
         self._passage = before, after
         self._tail = around(self.control, tail, "{query}{marker}")
 
+    @property
+    def instruction(self) -> list[int]:
+        """What every block begins with."""
+        return self._head[0]
+
+    def front(self, query_ids: Sequence[int]) -> list[int]:
+        """What every block of a query begins with."""
+        return [*self._head[0], *query_ids, *self._head[1]]
+
     def fixed_tokens(self, query_ids: Sequence[int]) -> int:
         """How many tokens a block takes before its first passage is counted."""
         return sum(map(len, (*self._head, *self._tail))) + 2 * len(query_ids) + 1

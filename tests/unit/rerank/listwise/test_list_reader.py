@@ -12,7 +12,9 @@ import torch
 from cascade.budget import Budget
 from cascade.errors import ModelLoadError
 from cascade.inference.cost import CostEstimate
-from cascade.inference.stepwise import run_through
+from cascade.inference.rows import Rows
+from cascade.inference.shared_batch import run_alone
+from cascade.inference.stepwise import Stepwise, run_through
 from cascade.rerank.listwise.chat import Chat
 from cascade.rerank.listwise.language_model import LanguageModel
 from cascade.rerank.listwise.list_check import PAIR, prompt_problem, show
@@ -252,7 +254,7 @@ def test_a_document_cannot_end_the_turn(model: LanguageModel) -> None:
 
 def test_logits_do_not_depend_on_what_is_read_with_a_prompt(model: LanguageModel) -> None:
     prompts = [[5, 6, 7], list(range(30, 90)), [8]]
-    together = model.next_token_logits(prompts, [1, 2, 3], max_batch_tokens=4096)
+    together = model.next_token_logits(prompts, [1, 2, 3])
     for row, ids in zip(together, prompts, strict=True):
         assert model.next_token_logits([ids], [1, 2, 3])[0] == pytest.approx(row, abs=3e-2)
 
@@ -266,19 +268,44 @@ def test_generation_is_what_one_token_at_a_time_without_a_cache_gives(model: Lan
         if (best := int(logits.argmax())) in model.chat.end_ids:
             break
         expected.append(best)
-    assert run_through(model.generate(prompt, max_new_tokens=6, allowed=lambda _: everything)) == expected
+    assert run_through(model.generate(prompt, max_new_tokens=6, allowed=lambda _: everything)).ids == expected
 
 
 def test_generation_keeps_to_what_is_allowed_and_ends_with_it(model: LanguageModel) -> None:
     script = [[60], [61], []]
     steps = model.generate([5, 6], max_new_tokens=9, allowed=lambda done: script[len(done)])
-    assert run_through(steps) == [60, 61]
+    assert run_through(steps).ids == [60, 61]
 
 
 def test_others_have_their_turn_between_two_tokens(model: LanguageModel) -> None:
     def choices(_: Sequence[int]) -> list[int]:
-        return [60]
+        return [60, 61]
+
+    def turn(steps: Stepwise[Any]) -> list[int]:
+        rows = next(steps)
+        assert isinstance(rows, Rows)
+        run_alone(rows)
+        return list(rows.lengths)
 
     one, other = (model.generate(ids, max_new_tokens=3, allowed=choices) for ids in ([5, 6], [7, 8, 9]))
-    assert [next(steps) for _ in range(3) for steps in (one, other)] == [2, 3, 1, 1, 1, 1]
-    assert run_through(one) == run_through(other) == [60] * 3
+    assert [turn(steps) for _ in range(3) for steps in (one, other)] == [[2], [3], [1], [1], [1], [1]]
+
+
+def test_what_leaves_no_choice_is_read_with_what_comes_next(model: LanguageModel) -> None:
+    script = [[60, 61], [62], [63], [64, 65], []]
+    lengths = []
+    found = []
+    for plain in (False, True):
+        steps = model.generate([5, 6], max_new_tokens=9, allowed=lambda done: script[len(done)], plain=plain)
+        read: list[int] = []
+        try:
+            while True:
+                rows = next(steps)
+                assert isinstance(rows, Rows)
+                run_alone(rows)
+                read += rows.lengths
+        except StopIteration as end:
+            found.append(end.value.ids)
+        lengths.append(read)
+    assert found[0] == found[1]
+    assert lengths == [[2, 3], [2, 1, 1, 1]]
