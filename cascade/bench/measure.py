@@ -100,33 +100,31 @@ def interleave(
     rounds: int,
     tell: Callable[[str], None],
     also: Sequence[Contender] = (),
+    cases: Sequence[Callable[[], object]] = (),
     seconds: float | None = None,
     clock: Callable[[], float] = time.perf_counter,
     pause: Callable[[float], None] = time.sleep,
 ) -> Measured:
     """Let all run `rounds` times in turns, forwards and backwards, after a warm-up of each that is not timed.
 
-    A run does `units` of work, named in `unit` as "pairs/s". A peer that fails in its warm-up is left out, with a note;
-    one that fails later, and ours, raise. When the rounds together have taken more than `seconds`, the rest are not
-    run, but three are in any case, and a note says so. A ratio compares the two runs of one round.
+    A run does `units` of work, named in `unit` as "pairs/s". With `cases`, rounds do different work of as many units:
+    each round begins by calling the next of them, and warming up goes through all. A peer that fails while it is
+    warmed up is left out, with a note; one that fails later, and ours, raise. When the rounds together have taken more
+    than `seconds`, the rest are not run, but three are in any case, and a note says so. A ratio compares the two runs
+    of one round.
     """
-    notes = []
-    taking_part = [ours, *also]
-    for contender in [*taking_part, *peers]:
+    cases = cases or (_nothing,)
+    notes: list[str] = []
+    for contender in (ours, *also):
         tell(f"warming up {contender.name}")
-        try:
-            contender.run()
-        except Exception as error:  # others' programs raise anything
-            if contender in taking_part[: 1 + len(also)]:
-                raise
-            notes.append(f"{contender.name} {contender.version} failed and is left out: {_first_line(error)}")
-            continue
-        if contender not in taking_part:
-            taking_part.append(contender)
+        _warm_up(contender, cases)
+    fit = [peer for peer in peers if _warms_up(peer, cases, tell, notes)]
+    taking_part = [ours, *also, *fit]
     speeds: list[list[float]] = [[] for _ in taking_part]
     begin = clock()
     with _no_collection():
         for number in range(rounds):
+            cases[number % len(cases)]()
             places = range(len(taking_part))
             for place in places if number % 2 == 0 else reversed(places):
                 pause(_SETTLE_SECONDS)
@@ -138,13 +136,34 @@ def interleave(
                 break
     found = [Speed(c.name, c.version, unit, tuple(s), c.detail) for c, s in zip(taking_part, speeds, strict=True)]
     own, theirs = found[: 1 + len(also)], found[1 + len(also) :]
-    goals = [c.goal for c in taking_part[len(own) :]]
     against = [
-        Versus(theirs[place], _ratio(one, theirs[place]), one.name, goals[place])
+        Versus(speed, _ratio(one, speed), one.name, peer.goal)
         for one in own
-        for place in range(len(theirs))
+        for peer, speed in zip(fit, theirs, strict=True)
     ]
     return Measured(own[0], tuple(against), tuple(own[1:]), tuple(notes))
+
+
+def _nothing() -> None:
+    """The only case of work that is always the same."""
+
+
+def _warm_up(contender: Contender, cases: Sequence[Callable[[], object]]) -> None:
+    for case in cases:
+        case()
+        contender.run()
+
+
+def _warms_up(
+    peer: Contender, cases: Sequence[Callable[[], object]], tell: Callable[[str], None], notes: list[str]
+) -> bool:
+    tell(f"warming up {peer.name}")
+    try:
+        _warm_up(peer, cases)
+    except Exception as error:  # others' programs raise anything
+        notes.append(f"{peer.name} {peer.version} failed and is left out: {_first_line(error)}")
+        return False
+    return True
 
 
 def _seconds(run: Callable[[], object], clock: Callable[[], float]) -> float:

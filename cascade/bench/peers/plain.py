@@ -1,0 +1,36 @@
+"""A standard cross-encoder of the same size as ours, for peers that read no other kind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from cascade.weights import resolve_model
+
+SAYS = "plain BERT classifier of the same layers and width, with our layers and an untrained head: its scores mean nothing"
+_MOST_TOKENS = 256
+_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+_BACKBONE = "bert."
+
+
+def write(reference: str, folder: Path) -> None:
+    """A BertForSequenceClassification in `folder`, with the embeddings and layers of the pair encoder `reference`."""
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoConfig, BertForSequenceClassification
+
+    source = Path(resolve_model(reference))
+    config = AutoConfig.from_pretrained(source, num_labels=1)
+    torch.manual_seed(0)  # of the head, which no bi-encoder has
+    model = BertForSequenceClassification(config)
+    own = load_file(source / "model.safetensors")
+    found = model.load_state_dict({n: t for n, t in own.items() if n.startswith(_BACKBONE)}, strict=False)
+    assert all("pooler" in name or "classifier" in name for name in found.missing_keys), found.missing_keys
+    model.save_pretrained(folder)
+    tokenizer = Path(resolve_model("embedded:all-minilm-l6-v2"))
+    for name in _TOKENIZER:
+        shutil.copyfile(tokenizer / name, folder / name)
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    settings["model_max_length"] = _MOST_TOKENS
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
