@@ -71,7 +71,7 @@ def build_cascade(name: str, config: CascadeConfig, models: Models) -> Cascade:
     """
     with models.lending() as loan:
         tiers = [Tier(tier, _reranker(tier, loan)) for tier in config.tiers]
-        encoders = [loan.encoder(r.model) for r in config.retrieve if isinstance(r, DenseConfig)]
+        encoders = [loan.encoder(r.model, r.backend) for r in config.retrieve if isinstance(r, DenseConfig)]
         return loan.to(Cascade(name, config, _fuser(config.fuse), tiers, encoders=encoders))
 
 
@@ -90,7 +90,7 @@ def bind_index(config: CascadeConfig, snapshot: Snapshot, models: Models) -> Cor
                     f"{snapshot.info.name!r} were made with {snapshot.info.encoder!r}; name that model, or index again"
                 )
                 raise ConfigError("cascade", [problem])
-            retrievers[stage.name] = DenseRetriever(snapshot, models.encoder(stage.model), stage.name)
+            retrievers[stage.name] = DenseRetriever(snapshot, models.encoder(stage.model, stage.backend), stage.name)
         elif isinstance(stage, GivenConfig):
             message = f"retriever {stage.name!r} keeps the order of the request's own documents; send those instead"
             raise InvalidInputError([Violation("index", message)])
@@ -103,6 +103,7 @@ def bind_index(config: CascadeConfig, snapshot: Snapshot, models: Models) -> Cor
         size=info.documents,
         version=str(info.version),
         token_vectors=snapshot.token_vectors,
+        token_ids=snapshot.token_ids,
     )
 
 
@@ -111,7 +112,7 @@ def bind_documents(config: CascadeConfig, documents: Sequence[Document], models:
     retrievers: dict[str, Retriever] = {}
     for stage in config.retrieve:
         if isinstance(stage, DenseConfig):
-            retrievers[stage.name] = InlineDense(documents, models.encoder(stage.model), stage.name)
+            retrievers[stage.name] = InlineDense(documents, models.encoder(stage.model, stage.backend), stage.name)
         elif isinstance(stage, GivenConfig):
             retrievers[stage.name] = Given(documents, stage.name)
         else:
@@ -131,14 +132,14 @@ def _reranker(config: TierConfig, models: Loan) -> Reranker:
         case CrossEncoderConfig():
             return CrossEncoderReranker(
                 config.name,
-                models.get(CrossEncoderModel, config.model),
+                models.get(CrossEncoderModel, config.model, backend=config.backend, deterministic=config.deterministic),
                 max_length=config.max_length,
                 max_batch_tokens=config.max_batch_tokens,
             )
         case LateInteractionConfig():
             return LateInteractionReranker(
                 config.name,
-                models.get(MultiVectorModel, config.model),
+                models.get(MultiVectorModel, config.model, backend=config.backend, deterministic=config.deterministic),
                 max_query_tokens=config.max_query_tokens,
                 max_doc_tokens=config.max_doc_tokens,
                 max_batch_tokens=config.max_batch_tokens,

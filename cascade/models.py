@@ -5,23 +5,34 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 
 from cascade.config import EndpointConfig
 from cascade.engine import Cascade
 from cascade.inference.batcher import QueueObserver
+from cascade.inference.caches import Caches
 from cascade.inference.encoder import Encoder
 from cascade.inference.load import QueueLoad
 from cascade.inference.model import BatchObserver, ModelStatus, QueueMode, ServedModel
 from cascade.inference.multi_vector import MultiVectorModel
+from cascade.inference.towers.tower import Backend
 from cascade.lending import Lending
 from cascade.rerank.listwise.endpoint import Endpoint
 
 M = TypeVar("M", bound=ServedModel)
 
 log = structlog.get_logger()
+
+
+class ModelKey(NamedTuple):
+    """Which model: its kind and reference, and how it is to run."""
+
+    kind: str
+    reference: str
+    backend: Backend = "auto"
+    deterministic: bool = False
 
 
 class Models:
@@ -33,14 +44,18 @@ class Models:
         threads: int | None = None,
         device: str = "auto",
         queue: QueueMode = "fair",
+        cache_bytes: int = 0,
         on_batch: BatchObserver | None = None,
         on_queue: QueueObserver | None = None,
     ) -> None:
+        """`threads` is how many each model computes with; `cache_bytes` is room to remember what was computed, or 0."""
         self._device = device
+        self._threads = threads
         self._queue: QueueMode = queue
+        self.caches = Caches(cache_bytes) if cache_bytes else None
         self._on_batch = on_batch
         self._on_queue = on_queue
-        self._models: dict[tuple[str, str], ServedModel] = {}
+        self._models: dict[ModelKey, ServedModel] = {}
         self._endpoints: dict[EndpointConfig, Endpoint] = {}
         self._lending: Lending[ServedModel | Endpoint] = Lending()
         self._lock = threading.RLock()
@@ -49,31 +64,36 @@ class Models:
 
             torch.set_num_threads(threads)
 
-    def get(self, kind: type[M], reference: str) -> M:
-        """The model of that kind and reference, not loaded yet unless someone did."""
+    def get(self, kind: type[M], reference: str, *, backend: Backend = "auto", deterministic: bool = False) -> M:
+        """The model of that kind and reference that runs so, not loaded yet unless someone did."""
+        key = ModelKey(kind.kind, reference, backend, deterministic)
         with self._lock:
-            found = self._models.get((kind.kind, reference))
+            found = self._models.get(key)
             if found is None:
                 found = kind(
                     reference,
                     device=self._device,
                     queue=self._queue,
+                    threads=self._threads,
+                    backend=backend,
+                    deterministic=deterministic,
+                    cache=self.caches,
                     on_batch=self._on_batch,
                     on_queue=self._on_queue,
                 )
-                self._models[kind.kind, reference] = found
+                self._models[key] = found
             self._lending.touch(found)
         assert isinstance(found, kind)
         return found
 
-    def load(self, kind: str, reference: str) -> QueueLoad | None:
-        """What waits for the model of that kind and reference now; None while nobody has asked for it."""
-        found = self._models.get((kind, reference))
+    def load(self, key: ModelKey) -> QueueLoad | None:
+        """What waits for that model now; None while nobody has asked for it."""
+        found = self._models.get(key)
         return None if found is None else found.queue.load
 
-    def encoder(self, reference: str) -> Encoder:
+    def encoder(self, reference: str, backend: Backend = "auto") -> Encoder:
         """The bi-encoder of that reference."""
-        return self.get(Encoder, reference)
+        return self.get(Encoder, reference, backend=backend)
 
     def token_encoder(self, reference: str) -> MultiVectorModel:
         """The multi-vector model of that reference."""
@@ -157,15 +177,15 @@ class Loan:
         self._lending = lending
         self._taken: list[ServedModel | Endpoint] = []
 
-    def get(self, kind: type[M], reference: str) -> M:
+    def get(self, kind: type[M], reference: str, *, backend: Backend = "auto", deterministic: bool = False) -> M:
         """As that of `Models`."""
-        found = self._models.get(kind, reference)
+        found = self._models.get(kind, reference, backend=backend, deterministic=deterministic)
         self._taken.append(found)
         return found
 
-    def encoder(self, reference: str) -> Encoder:
+    def encoder(self, reference: str, backend: Backend = "auto") -> Encoder:
         """As that of `Models`."""
-        return self.get(Encoder, reference)
+        return self.get(Encoder, reference, backend=backend)
 
     def endpoint(self, config: EndpointConfig) -> Endpoint:
         """As that of `Models`."""

@@ -18,7 +18,7 @@ def build_gate(settings: Settings, permits: Permits, models: Models, metrics: Me
     return Gate(
         permits,
         Rates(counts),
-        lambda model: models.load(*model),
+        models.load,
         metrics.held_back,
         overload.limited,
         max_wait=settings.max_wait_ms / 1e3,

@@ -21,12 +21,10 @@ from cascade.config import (
     TournamentConfig,
 )
 from cascade.inference.cost import approximate_tokens
+from cascade.models import ModelKey
 from cascade.stages import Corpus
 from cascade.trace import StageStatus, StageTrace
 from cascade.types import Document
-
-Model = tuple[str, str]
-"""Kind and reference: whose queue work waits in."""
 
 _FIRST_GUESS = 160.0
 """Tokens of an indexed document before any was read."""
@@ -45,7 +43,7 @@ class Work:
     """
 
     stage: str
-    model: Model | None
+    model: ModelKey | None
     fixed: float
     each: float
     depth: int
@@ -106,7 +104,7 @@ def _works(config: CascadeConfig, query: float, document: float, corpus: Corpus)
     for stage in config.retrieve:
         if isinstance(stage, DenseConfig):
             each, depth = (document, corpus.size) if corpus.whole else (0.0, 0)
-            yield Work(stage.name, ("bi_encoder", stage.model), query, each, depth)
+            yield Work(stage.name, ModelKey("bi_encoder", stage.model, stage.backend), query, each, depth)
     for tier in config.tiers:
         if isinstance(tier, IdentityConfig):
             continue
@@ -145,17 +143,17 @@ def _reads(tier: TierConfig, query: float, document: float, corpus: Corpus) -> t
     return query, min(tier.max_doc_tokens, document) * times * both
 
 
-def _model(tier: TierConfig) -> Model | None:
+def _model(tier: TierConfig) -> ModelKey | None:
     match tier:
         case CrossEncoderConfig():
-            return "cross_encoder", tier.model
+            return ModelKey("cross_encoder", tier.model, tier.backend, tier.deterministic)
         case LateInteractionConfig():
-            return "multi_vector", tier.model
+            return ModelKey("multi_vector", tier.model, tier.backend, tier.deterministic)
         case JointConfig():
-            return "joint", tier.model
+            return ModelKey("joint", tier.model)
         case LikelihoodConfig():
-            return "likelihood", tier.model
+            return ModelKey("likelihood", tier.model)
         case LogitsConfig() | PermutationConfig() | SetwiseConfig() | TournamentConfig():
-            return None if tier.endpoint is not None else ("language_model", tier.model)
+            return None if tier.endpoint is not None else ModelKey("language_model", tier.model)
         case _:
             return None

@@ -11,13 +11,14 @@ from cascade.budget import Account, Budget
 from cascade.engine import Cascade
 from cascade.errors import CascadeError, OverloadedError
 from cascade.inference.load import QueueLoad
+from cascade.models import ModelKey
 from cascade.stages import Corpus
 from cascade.trace import StageStatus
 from cascade_server.control.state import Quota
 from cascade_server.convert.requests import RankQuery
 from cascade_server.errors import QuotaExceededError, UnavailableError
 from cascade_server.overload.admitted import Admitted
-from cascade_server.overload.estimate import Estimates, Model, Work
+from cascade_server.overload.estimate import Estimates, Work
 from cascade_server.overload.fit import Late, Place, Reason, Times, fit
 from cascade_server.overload.ledger import Ledger
 from cascade_server.overload.limit import GradientLimit, Pace
@@ -55,7 +56,7 @@ class Gate:
         self,
         permits: Permits,
         rates: Rates,
-        loads: Callable[[Model], QueueLoad | None],
+        loads: Callable[[ModelKey], QueueLoad | None],
         refused: Callable[[str, str], None] = lambda _tenant, _reason: None,
         limited: Callable[[str, float], None] = lambda _model, _tokens: None,
         *,
@@ -75,8 +76,8 @@ class Gate:
         self._adaptive = adaptive
         self._estimates = Estimates()
         self._ledger = Ledger()
-        self._limits: dict[Model, GradientLimit] = {}
-        self._paces: dict[Model, Pace] = {}
+        self._limits: dict[ModelKey, GradientLimit] = {}
+        self._paces: dict[ModelKey, Pace] = {}
 
     @contextmanager
     def enter(self, account: Account, quota: Quota) -> Iterator[Entry]:
@@ -184,7 +185,7 @@ class Gate:
             # What ran out of time would have taken at least so long.
             if stage.status is not StageStatus.TIMED_OUT or stage.run_time > foretold:
                 self._paces[model].observe(foretold, stage.run_time)
-            self._limited(model[1], limit.tokens)
+            self._limited(model.reference, limit.tokens)
 
     @contextmanager
     def _counting(self, tenant: str) -> Iterator[None]:

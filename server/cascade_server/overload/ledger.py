@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cascade.budget import Account, Priority
 from cascade.inference.load import Backlog, QueueLoad
-from cascade_server.overload.estimate import Model
+from cascade.models import ModelKey
 
 _Place = tuple[Priority, str]
 
@@ -19,9 +19,9 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._accounts: dict[Model, dict[_Place, Backlog]] = {}
+        self._accounts: dict[ModelKey, dict[_Place, Backlog]] = {}
 
-    def add(self, model: Model, account: Account, tokens: int) -> None:
+    def add(self, model: ModelKey, account: Account, tokens: int) -> None:
         """`tokens` will come to `model`; negative ones have been there."""
         accounts = self._accounts.setdefault(model, {})
         place = (account.priority, account.name)
@@ -31,7 +31,7 @@ class Ledger:
         else:
             accounts.pop(place, None)
 
-    def over(self, model: Model, load: QueueLoad) -> QueueLoad:
+    def over(self, model: ModelKey, load: QueueLoad) -> QueueLoad:
         """`load`, with what has yet to come; of each account the larger figure counts, since they overlap."""
         accounts = self._accounts.get(model)
         if not accounts:

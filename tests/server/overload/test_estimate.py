@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascade.config import parse
+from cascade.models import ModelKey
 from cascade.retrieve import InlineDocuments
 from cascade.stages import Corpus, StoredVectors
 from cascade.trace import StageStatus, StageTrace
 from cascade.types import Document
-from cascade_server.overload.estimate import Estimates, Model, Work
+from cascade_server.overload.estimate import Estimates, Work
 
 TEXT = "x" * 4 * 99
 """A hundred tokens."""
@@ -52,20 +53,24 @@ def test_words_and_orders_that_need_no_model_cost_nothing() -> None:
 @pytest.mark.parametrize(
     ("tier", "tokens", "model"),
     [
-        ("kind: cross_encoder, depth: 10", 10 * 125, ("cross_encoder", "embedded:cross-encoder")),
-        ("kind: cross_encoder, depth: 10, max_length: 64", 10 * 64, ("cross_encoder", "embedded:cross-encoder")),
-        ("kind: late_interaction, depth: 10", 25 + 10 * 100, ("multi_vector", "embedded:late-interaction")),
-        ("kind: joint, depth: 10", 25 + 10 * 100, ("joint", "embedded:listwise")),
-        ("kind: likelihood, depth: 10", 10 * 125, ("likelihood", "embedded:smollm2-135m-instruct")),
+        ("kind: cross_encoder, depth: 10", 10 * 125, ModelKey("cross_encoder", "embedded:cross-encoder")),
+        (
+            "kind: cross_encoder, depth: 10, max_length: 64",
+            10 * 64,
+            ModelKey("cross_encoder", "embedded:cross-encoder"),
+        ),
+        ("kind: late_interaction, depth: 10", 25 + 10 * 100, ModelKey("multi_vector", "embedded:late-interaction")),
+        ("kind: joint, depth: 10", 25 + 10 * 100, ModelKey("joint", "embedded:listwise")),
+        ("kind: likelihood, depth: 10", 10 * 125, ModelKey("likelihood", "embedded:smollm2-135m-instruct")),
         (
             "kind: logits, depth: 40, window: 20, stride: 10",
             25 + 40 * 100 * 2 * 2,
-            ("language_model", "embedded:smollm2-135m-instruct"),
+            ModelKey("language_model", "embedded:smollm2-135m-instruct"),
         ),
         (
             "kind: permutation, depth: 20, window: 20, stride: 10",
             25 + 20 * 100,
-            ("language_model", "embedded:smollm2-135m-instruct"),
+            ModelKey("language_model", "embedded:smollm2-135m-instruct"),
         ),
         (
             "kind: permutation, depth: 10, endpoint: {url: 'http://localhost/v1', model: m}",
@@ -74,7 +79,7 @@ def test_words_and_orders_that_need_no_model_cost_nothing() -> None:
         ),
     ],
 )
-def test_every_kind_of_tier_has_its_way_of_reading(tier: str, tokens: float, model: Model | None) -> None:
+def test_every_kind_of_tier_has_its_way_of_reading(tier: str, tokens: float, model: ModelKey | None) -> None:
     (work,) = works(cascade(tier), documents=50)
     assert work.tokens == pytest.approx(tokens)
     assert work.model == model

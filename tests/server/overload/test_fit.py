@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cascade.models import ModelKey
 from cascade_server.overload.estimate import Work
 from cascade_server.overload.fit import Late, Place, Reason, Times, fit
 
 RATE = 0.001
-MODEL = ("cross_encoder", "m")
+MODEL = ModelKey("cross_encoder", "m")
 
 
 def tier(
@@ -31,7 +32,7 @@ def tier(
 
 def retriever(*, ahead: float = 0.0, limit: float = math.inf) -> Place:
     """A retriever that takes a tenth of a second."""
-    return Place(Work("dense", ("bi_encoder", "m"), 100.0, 0.0, 0), ahead, RATE, limit)
+    return Place(Work("dense", ModelKey("bi_encoder", "m"), 100.0, 0.0, 0), ahead, RATE, limit)
 
 
 def test_an_idle_server_runs_the_full_plan() -> None:

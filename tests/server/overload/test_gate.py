@@ -15,6 +15,7 @@ from cascade.engine import Cascade
 from cascade.errors import OverloadedError, StageError
 from cascade.fuse.rrf import RrfFuser
 from cascade.inference.load import QueueLoad
+from cascade.models import ModelKey
 from cascade.retrieve import InlineDocuments
 from cascade.stages import Corpus
 from cascade.testing import FakeClock
@@ -29,7 +30,7 @@ from cascade_server.overload.permits import Permits
 from cascade_server.overload.quotas import Rates
 
 RED, BLUE = Account("red"), Account("blue")
-MODEL = ("cross_encoder", "embedded:cross-encoder")
+MODEL = ModelKey("cross_encoder", "embedded:cross-encoder")
 TIER = "{kind: cross_encoder, name: read, depth: 10, max_length: 1000}"
 """Reads 100 tokens for each of ten documents of `asked`."""
 

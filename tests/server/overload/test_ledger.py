@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from cascade.budget import Account, Priority
 from cascade.inference.load import Backlog, QueueLoad
+from cascade.models import ModelKey
 from cascade_server.overload.ledger import Ledger
 
-MODEL = ("cross_encoder", "m")
+MODEL = ModelKey("cross_encoder", "m")
 RED, BLUE = Account("red"), Account("blue")
 
 
@@ -36,7 +37,7 @@ def test_what_waits_in_the_queue_is_not_counted_twice() -> None:
 def test_another_model_is_not_concerned() -> None:
     ledger = Ledger()
     ledger.add(MODEL, RED, 300)
-    assert ledger.over(("cross_encoder", "n"), QueueLoad()).ahead(RED) == 0
+    assert ledger.over(ModelKey("cross_encoder", "n"), QueueLoad()).ahead(RED) == 0
 
 
 def test_a_tenant_that_floods_is_hardly_ahead_of_another() -> None:
