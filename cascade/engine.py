@@ -243,7 +243,7 @@ class Cascade:
             progress.ended(done, own=own, best=own.followed_by(rest), cut=scores.usage.truncations)
 
     def _decide(self, tier: Tier, query: Query, head: Ranking | None, budget: Budget) -> Decision:
-        estimate = 0.0 if head is None else tier.estimate_cost(query, head)
+        estimate = 0.0 if head is None else tier.estimate_cost(query, head, budget.account.name)
         return decide(budget, max_seconds=_seconds(tier.config.max_time_ms), estimate=estimate)
 
 

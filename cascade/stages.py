@@ -100,8 +100,11 @@ class SupportsWarmUp(Protocol):
 class SupportsCostEstimate(Protocol):
     """A reranker that can say beforehand how long a call would take."""
 
-    def estimate_cost(self, query: Query, candidates: Sequence[Candidate]) -> float:
-        """Seconds the call would take if started now, from what calls took so far; 0 before there was one."""
+    def estimate_cost(self, query: Query, candidates: Sequence[Candidate], *, account: str = "") -> float:
+        """Seconds the call would take if started now, from what calls took so far; 0 before there was one.
+
+        What is remembered for `account`, the name of the budget's, takes none.
+        """
         ...
 
 

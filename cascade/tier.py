@@ -26,12 +26,13 @@ class Tier:
         """The tier for requests over `corpus`."""
         return replace(self, reranker=self.reranker.over(corpus)) if isinstance(self.reranker, SupportsCorpus) else self
 
-    def estimate_cost(self, query: Query, head: Ranking) -> float:
+    def estimate_cost(self, query: Query, head: Ranking, account: str) -> float:
         """Seconds that it is sure to take, only the first chunk's where it may stop early; 0 when nothing is known."""
         if not isinstance(self.reranker, SupportsCostEstimate):
             return 0.0
         until = self._until
-        return self.reranker.estimate_cost(query, head.candidates[: None if until is None else until.first])
+        first = head.candidates[: None if until is None else until.first]
+        return self.reranker.estimate_cost(query, first, account=account)
 
     async def score(self, query: Query, head: Ranking, budget: Budget) -> Scores:
         """A score for every candidate, or for the first ones where the tier may stop early. Raises TimeoutError."""

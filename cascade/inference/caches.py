@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -20,12 +19,7 @@ _NUMBERS = itertools.count()
 _SCORE = struct.Struct("<dII")  # as bytes a third of what a tuple of numbers takes
 
 
-@dataclass(frozen=True, slots=True)
-class QueryVectors:
-    """What a query was encoded to, float32, and the tokens that were read for it."""
-
-    vectors: npt.NDArray[np.float32]
-    tokens: int
+Vectors = npt.NDArray[np.float32]
 
 
 class Tokenises(Protocol):
@@ -42,13 +36,13 @@ class Caches:
     """The caches that all models of a process share, together of `max_bytes`."""
 
     def __init__(self, max_bytes: int) -> None:
-        self.query_vectors: ByteCache[bytes, QueryVectors] = ByteCache("query_vectors", max_bytes // 4)
+        self.query_vectors: ByteCache[bytes, Vectors] = ByteCache("query_vectors", max_bytes // 4)
         self.scores: ByteCache[bytes, bytes] = ByteCache("scores", max_bytes // 2)
         self.token_ids: ByteCache[bytes, TokenisedText] = ByteCache("token_ids", max_bytes // 4)
 
     def __iter__(
         self,
-    ) -> Iterator[ByteCache[bytes, QueryVectors] | ByteCache[bytes, bytes] | ByteCache[bytes, TokenisedText]]:
+    ) -> Iterator[ByteCache[bytes, Vectors] | ByteCache[bytes, bytes] | ByteCache[bytes, TokenisedText]]:
         return iter((self.query_vectors, self.scores, self.token_ids))
 
 
@@ -78,22 +72,28 @@ class Memory:
         self._caches = caches
         self._whose = whose
 
-    def query(self, text: str, *settings: object) -> QueryVectors | None:
+    def query(self, text: str, *settings: object) -> Vectors | None:
         """What `text` was encoded to by these settings."""
-        return self._caches.query_vectors.get(self._query_key(text, settings)) if self._caches else None
+        return self._caches.query_vectors.get(self._query_key(text, settings)) if self._caches is not None else None
 
-    def keep_query(self, found: QueryVectors, text: str, *settings: object) -> None:
-        """Remember what `text` was encoded to by these settings; nobody may change its vectors from now on."""
-        if self._caches:
-            found.vectors.flags.writeable = False
-            self._caches.query_vectors.put(self._query_key(text, settings), found)
+    def keep_query(self, vectors: Vectors, text: str, *settings: object) -> None:
+        """Remember what `text` was encoded to by these settings; nobody may change `vectors` from now on."""
+        if self._caches is not None:
+            vectors.flags.writeable = False
+            self._caches.query_vectors.put(self._query_key(text, settings), vectors)
 
     def scores(self, query: str, passages: Sequence[str], settings: tuple[object, ...] | None) -> KnownScores:
         """What is known of these pairs by these settings; nothing where they are None."""
         if self._caches is None or settings is None:
             return KnownScores(None, [b""] * len(passages))
-        keys = _keys(("scores", *self._whose, settings, query), passages)
-        return KnownScores(self._caches.scores, keys)
+        return KnownScores(self._caches.scores, self._score_keys(query, passages, settings))
+
+    def without_score(self, query: str, passages: Sequence[str], settings: tuple[object, ...] | None) -> Sequence[int]:
+        """The places of those of which `scores` would know nothing; no use of the others."""
+        if self._caches is None or settings is None:
+            return range(len(passages))
+        keys = self._score_keys(query, passages, settings)
+        return [place for place, key in enumerate(keys) if not self._caches.scores.holds(key)]
 
     def tokenised(self, tokeniser: Tokenises, texts: Sequence[str]) -> list[TokenisedText]:
         """The token ids of every text, made where they are not known."""
@@ -108,6 +108,9 @@ class Memory:
             found[place] = made
             self._caches.token_ids.put(keys[place], made)
         return [found[place] for place in range(len(texts))]
+
+    def _score_keys(self, query: str, passages: Sequence[str], settings: tuple[object, ...]) -> list[bytes]:
+        return _keys(("scores", *self._whose, settings, query), passages)
 
     def _query_key(self, text: str, settings: tuple[object, ...]) -> bytes:
         return _digest(("query", *self._whose, settings, text))

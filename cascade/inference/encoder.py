@@ -71,7 +71,10 @@ class Encoder(ServedModel):
         return cast("int", self._model.get_embedding_dimension())
 
     async def encode_query(self, text: str, *, budget: Budget) -> tuple[Vectors, Usage]:
-        """A float32 vector (dimensions,) of unit length."""
+        """A float32 vector (dimensions,) of unit length, which may be one that is remembered: nobody may change it."""
+        memory = self.cache.of(budget.account.name)
+        if (known := memory.query(text)) is not None:
+            return known, Usage(cached=1)
 
         def work() -> tuple[Vectors, int]:
             self.ensure_loaded()
@@ -79,6 +82,7 @@ class Encoder(ServedModel):
 
         expected = approximate_tokens([text], most=_LONGEST)
         (vector, tokens), waited = await self.queue.run(work, budget=budget, tokens=expected)
+        memory.keep_query(vector, text)
         return vector, Usage(queue_time=waited, tokens=tokens)
 
     async def encode_passages(self, passages: Sequence[str], *, budget: Budget) -> Encoded:

@@ -16,6 +16,7 @@ import structlog
 
 from cascade.errors import ModelLoadError
 from cascade.inference.batches import by_token_budget
+from cascade.inference.caches import Memory
 from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.maxsim import Vectors, maxsim
 from cascade.inference.model import ServedModel
@@ -102,12 +103,19 @@ class MultiVectorModel(ServedModel):
         max_query_tokens: int,
         max_doc_tokens: int,
         max_batch_tokens: int,
+        memory: Memory | None = None,
     ) -> Stepwise[Scored]:
-        """As `score_documents`: the query, then a batch a step, where there are texts to encode."""
-        yield max_query_tokens
-        start = time.perf_counter()
-        asked, query_tokens = self._encode_query(query, max_query_tokens)
-        self.observe_batch(1, query_tokens, time.perf_counter() - start)
+        """As `score_documents`: the query, if `memory` has no vectors of it, then a batch a step of texts to encode."""
+        known = memory.query(query, max_query_tokens) if memory else None
+        if known is None:
+            yield max_query_tokens
+            start = time.perf_counter()
+            asked, query_tokens = self._encode_query(query, max_query_tokens)
+            self.observe_batch(1, query_tokens, time.perf_counter() - start)
+            if memory:
+                memory.keep_query(asked, query, max_query_tokens)
+        else:
+            asked, query_tokens = known, 0
         texts = {row: document for row, document in enumerate(documents) if isinstance(document, str)}
         room, markers = self._document_room(max_doc_tokens)
         totals = dict(zip(texts, self._lengths(list(texts.values())), strict=True))
@@ -127,7 +135,8 @@ class MultiVectorModel(ServedModel):
             for i, part in zip(batch, found, strict=True):
                 vectors[rows[i]], seen[rows[i]] = part, (min(totals[rows[i]], room), totals[rows[i]])
         scores = maxsim(asked, vectors)
-        return Scored(tuple(float(score) for score in scores), query_tokens + sum(lengths), tuple(seen))
+        cached = 0 if known is None else 1
+        return Scored(tuple(float(score) for score in scores), query_tokens + sum(lengths), tuple(seen), cached)
 
     def encode_documents(self, passages: Sequence[str]) -> list[StoredVectors]:
         """The token vectors of every passage as an index stores them, in this thread, a few passages at a time."""

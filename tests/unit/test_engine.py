@@ -89,7 +89,7 @@ class Reverse:
 class Costly(Reverse):
     """Expects to take an hour."""
 
-    def estimate_cost(self, query: Query, candidates: Sequence[Candidate]) -> float:
+    def estimate_cost(self, query: Query, candidates: Sequence[Candidate], *, account: str = "") -> float:
         return 3600.0
 
 
@@ -343,7 +343,7 @@ class Known:
             await asyncio.Event().wait()
         return Scores(tuple(self.scores[c.doc_id] for c in candidates), Usage(tokens=len(candidates)))
 
-    def estimate_cost(self, query: Query, candidates: Sequence[Candidate]) -> float:
+    def estimate_cost(self, query: Query, candidates: Sequence[Candidate], *, account: str = "") -> float:
         return 0.03 * len(candidates)
 
 
