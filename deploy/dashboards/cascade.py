@@ -1,8 +1,8 @@
 """Writes cascade.json, the Grafana dashboard of a Cascade server; with --check it says whether it is fresh.
 
 One row per question: is it answering, where does the time go, how do candidates narrow, what falls short, who uses how
-much, who waits, which versions answer, how full are the batches, what is indexed, is the store there. Queries read the
-server's own metrics and need no recording rules.
+much, who waits, which versions answer, how full are the batches, what is remembered, what is indexed, is the store
+there. Queries read the server's own metrics and need no recording rules.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync
 from panels import choice
-from serving import degradation, funnel, indexes, models, requests, stages
+from serving import caches, degradation, funnel, indexes, models, requests, stages
 from sharing import queues, rollouts, store, tenants
 
 JSON_FILE = Path(__file__).with_suffix(".json")
@@ -40,6 +40,7 @@ def build() -> dashboard.Dashboard:
         "Tenants": tenants(),
         "Queues": queues(),
         "Models": models(),
+        "Caches": caches(),
         "Rollouts": rollouts(),
         "Indexes": indexes(),
         "Store": store(),

@@ -141,6 +141,36 @@ def models() -> list[Panel]:
     ]
 
 
+def caches() -> list[Panel]:
+    """What need not be computed again? Tenants share the room, though none meets what another one left there."""
+    hits, misses = (rate(f"cascade_cache_{what}_total", "cache") for what in ("hits", "misses"))
+    return [
+        lines(
+            "Hits",
+            "Share of look-ups that found a query's vector, a score or a document's token ids.",
+            "percentunit",
+            (f"{hits} / ({hits} + {misses})", "{{cache}}"),
+            width=8,
+        ),
+        lines(
+            "Forgotten",
+            "Entries per second that gave way to newer ones. Where many do and hits are few, `cache_mb` is too small.",
+            "ops",
+            (rate("cascade_cache_evictions_total", "cache"), "{{cache}}"),
+            width=8,
+        ),
+        stacked(
+            lines(
+                "Memory",
+                "Bytes that the caches of all servers take.",
+                "bytes",
+                ("sum by (cache) (cascade_cache_bytes)", "{{cache}}"),
+                width=8,
+            )
+        ),
+    ]
+
+
 def indexes() -> list[Panel]:
     """What is indexed, and which server is it?"""
     documents = 'max by (tenant, index) (cascade_index_documents{tenant=~"$tenant"})'

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from cascade.config import parse
+from cascade.inference.caches import Caches
 from cascade.trace import Reason, StageStatus, StageTrace
 from cascade_server.access.refusals import Refusal
 from cascade_server.control.state import Quota, Rollout
@@ -49,6 +50,7 @@ def exported() -> dict[str, set[str]]:
     metrics.rollouts.compared("default", "fast", 1.0, 1.0)
     metrics.rollouts.lost("default", "fast", "full")
     metrics.rollouts.unusable({("default", "fast"): 1})
+    metrics.caches.watch(Caches(1000))
     metrics.store.watch("sqlite", lambda: None, lambda: 7, lambda: 0)
     samples = [sample for family in metrics.registry.collect() for sample in family.samples]
     # Prometheus adds where it found them.

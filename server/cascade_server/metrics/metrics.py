@@ -11,6 +11,7 @@ from prometheus_client import Info
 from cascade.config import CascadeConfig
 from cascade.trace import StageTrace
 from cascade_server.metrics.buckets import ITEMS, SECONDS, TOKENS
+from cascade_server.metrics.caches import CacheMetrics
 from cascade_server.metrics.endpoint import MetricsEndpoint
 from cascade_server.metrics.indexes import IndexSizes
 from cascade_server.metrics.names import Names
@@ -36,6 +37,8 @@ class Metrics:
         self._names = Names()
         self.indexes = IndexSizes()
         r.register(self.indexes)
+        self.caches = CacheMetrics()
+        r.register(self.caches)
         self.tenants = TenantMetrics(r)
         self.rollouts = RolloutMetrics(r)
         self.overload = OverloadMetrics(r)
