@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,53 +10,71 @@ import numpy as np
 import structlog
 
 from cascade.errors import ModelLoadError
-from cascade.inference.batches import by_token_budget
-from cascade.inference.device import hide_loading_bars, pick_device, pick_dtype
+from cascade.inference.device import hide_loading_bars, pick_device
+from cascade.inference.library_pairs import LibraryPairs
 from cascade.inference.model import ServedModel
+from cascade.inference.reading import Reading
+from cascade.inference.rows import Rows
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
 from cascade.inference.stepwise import Stepwise, run_through
+from cascade.inference.tokenised import TokenisedText, Tokeniser
+from cascade.inference.towers.strip import Tokens
 from cascade.inference.truncation import shares
 from cascade.weights import resolve_model
 
 if TYPE_CHECKING:
-    import torch
-    from sentence_transformers import CrossEncoder
+    from cascade.inference.pair_heads import PairHead
 
 log = structlog.get_logger()
+
+_LONGEST = 256
+"""Tokens of the pairs that backends are timed with."""
 
 
 class CrossEncoderModel(ServedModel):
     """A pair encoder, or any sentence-transformers CrossEncoder with one output.
 
-    Where the device multiplies bfloat16 in hardware, a pair encoder's matrices are multiplied in it, which takes half
-    the time. Other models stay in float32: their last layer's scores would be rounded, and many would tie.
+    A pair encoder, and a model that classifies with layers like BERT's, is taken apart: its layers run on the backend
+    that was asked for, its head in float32. Any other runs as its library runs it, in float32.
     """
 
     kind = "cross_encoder"
-    _model: CrossEncoder
-    _dtype: torch.dtype
+    _tokenise: Tokeniser
     _special_tokens: int
     _most_tokens: int
+    _head: PairHead
+    _reading: Reading[float]
+    _library: LibraryPairs | None = None
 
     def _load(self) -> None:
-        import torch
-
-        from cascade.inference.pair_encoder import PairEncoder, load_cross_encoder, special_tokens
+        from cascade.inference.pair_encoder import load_cross_encoder, special_tokens
+        from cascade.inference.pair_heads import taken_apart
 
         hide_loading_bars()
-        device = pick_device(self.device)
-        self._model = load_cross_encoder(resolve_model(self.reference), device=device)
-        self._dtype = pick_dtype(device) if isinstance(self._model[0], PairEncoder) else torch.float32
-        self._special_tokens = special_tokens(self._model)
-        # Of the two limits a model may declare, its tokenizer's is often missing and its positions' a little too large.
-        limits = self._model.max_seq_length, getattr(self._model.config, "max_position_embeddings", None)
-        self._most_tokens = min(limit for limit in (*limits, sys.maxsize) if limit)
-        labels = self._model.num_labels
+        folder = resolve_model(self.reference)
+        model = load_cross_encoder(folder, device=pick_device(self.device))
+        labels = model.num_labels
         if labels != 1:
             raise ModelLoadError(
                 self.reference,
                 f"it has {labels} outputs, expected 1: a relevance score; choose a reranking model",
             )
+        self._tokenise = Tokeniser(model.tokenizer)
+        self._special_tokens = special_tokens(model)
+        # Of the two limits a model may declare, its tokenizer's is often missing and its positions' a little too large.
+        limits = model.max_seq_length, getattr(model.config, "max_position_embeddings", None)
+        self._most_tokens = min(limit for limit in (*limits, sys.maxsize) if limit)
+        parts = taken_apart(model)
+        if parts is None:
+            self.run_as_library()
+            self._library = LibraryPairs(model, self.observe_batch)
+        else:
+            backbone, self._head = parts
+            self._tokeniser = self._tokenise
+            if backbone.bert is not None:
+                self._most_tokens = min(self._most_tokens, len(backbone.bert.positions))
+            tower = self.make_tower(backbone, folder, self._read)
+            self._reading = Reading(tower, self._head.scores, self.observe_batch, same_bits=self.deterministic)
         answer, other = self.score_pairs(
             PROBE, [PROBE_ANSWER, PROBE_OTHER], max_length=128, max_batch_tokens=512
         ).scores
@@ -68,33 +85,56 @@ class CrossEncoderModel(ServedModel):
         if answer <= other:
             log.warning("model_self_test_misordered", model=self.reference, answer=answer, other=other)
 
-    def score_pairs(self, query: str, passages: Sequence[str], *, max_length: int, max_batch_tokens: int) -> Scored:
+    def score_pairs(
+        self,
+        query: str | TokenisedText,
+        passages: Sequence[str | TokenisedText],
+        *,
+        max_length: int,
+        max_batch_tokens: int,
+    ) -> Scored:
         """Score every passage, in this thread, reading `max_length` tokens of a pair or the most that the model can."""
         steps = self.scoring_pairs(query, passages, max_length=max_length, max_batch_tokens=max_batch_tokens)
         return run_through(steps)
 
     def scoring_pairs(
-        self, query: str, passages: Sequence[str], *, max_length: int, max_batch_tokens: int
+        self,
+        query: str | TokenisedText,
+        passages: Sequence[str | TokenisedText],
+        *,
+        max_length: int,
+        max_batch_tokens: int,
     ) -> Stepwise[Scored]:
-        """As `score_pairs`, a batch a step."""
-        import torch
+        """As `score_pairs`, in batches that others share.
 
+        Texts may be token ids of `tokeniser`, where that is not None.
+        """
         max_length = min(max_length, self._most_tokens)
-        tokenizer: Any = self._model.tokenizer
-        words = tokenizer([query, *passages], add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
         room = max_length - self._special_tokens
-        kept = [shares(len(words[0]), len(passage), room) for passage in words[1:]]
-        seen = [(read, len(passage)) for (_, read), passage in zip(kept, words[1:], strict=True)]
-        lengths = [asked + read + self._special_tokens for asked, read in kept]
-        scores = np.empty(len(passages), dtype=np.float64)
-        reduced = self._dtype is not torch.float32
-        for batch in by_token_budget(lengths, self.step_tokens(max_batch_tokens)):
-            tokens = sum(lengths[i] for i in batch)
-            yield tokens
-            self._model.max_seq_length = max_length
-            start = time.perf_counter()
-            pairs = [(query, passages[i]) for i in batch]
-            with torch.autocast(self._model.device.type, self._dtype, enabled=reduced):
-                scores[batch] = self._model.predict(pairs, batch_size=len(batch), show_progress_bar=False)
-            self.observe_batch(len(batch), tokens, time.perf_counter() - start)
-        return Scored(tuple(float(s) for s in scores), sum(lengths), tuple(seen))
+        asked, *read = self._tokenised([query, *passages])
+        kept = [shares(asked.total, passage.total, room) for passage in read]
+        lengths = [first + second + self._special_tokens for first, second in kept]
+        most = self.step_tokens(max_batch_tokens)
+        rows: Rows[Any, Any]
+        if self._library is not None:
+            texts = [(query, passage, length) for passage, length in zip(passages, lengths, strict=True)]
+            rows = Rows(self._library.lane(max_length, 1 if self.deterministic else most), texts, lengths)
+        else:
+            pairs = [
+                self._head.tokens(asked.ids[:first], passage.ids[:second])
+                for passage, (first, second) in zip(read, kept, strict=True)
+            ]
+            rows = Rows(self._reading.lane(most), pairs, lengths)
+        if passages:
+            yield rows
+        seen = tuple((second, passage.total) for passage, (_, second) in zip(read, kept, strict=True))
+        return Scored(tuple(rows.results), sum(lengths), seen)
+
+    def _read(self, query: str, passage: str) -> Sequence[Tokens]:
+        first, second = self._tokenise([query, passage])
+        asked, read = shares(first.total, second.total, min(self._most_tokens, _LONGEST) - self._special_tokens)
+        return [self._head.tokens(first.ids[:asked], second.ids[:read])]
+
+    def _tokenised(self, texts: Sequence[str | TokenisedText]) -> list[TokenisedText]:
+        made = iter(self._tokenise([text for text in texts if isinstance(text, str)]))
+        return [next(made) if isinstance(text, str) else text for text in texts]

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import structlog
 
@@ -18,7 +18,11 @@ from cascade.inference.caches import Caches, ModelCache
 from cascade.inference.cost import CostEstimate
 from cascade.inference.device import pick_device
 from cascade.inference.tokenised import Tokeniser
-from cascade.inference.towers.tower import Backend
+from cascade.inference.towers.tower import Backend, Tower
+
+if TYPE_CHECKING:
+    from cascade.inference.towers.backbone import Backbone
+    from cascade.inference.towers.natural_texts import Reader
 
 log = structlog.get_logger()
 
@@ -155,6 +159,38 @@ class ServedModel(ABC):
         self.cost.observe(tokens, seconds)
         if self._on_batch is not None:
             self._on_batch(self.reference, items, tokens)
+
+    def make_tower(self, backbone: Backbone, folder: str, read: Reader) -> Tower:
+        """What runs the layers of the model in `folder`; `read` is how it reads a query and a passage.
+
+        Raises ModelLoadError where the wanted backend cannot.
+        """
+        import torch
+
+        from cascade.inference.towers.choice import choose
+
+        tower = choose(
+            backbone,
+            self.wanted_backend,
+            deterministic=self.deterministic,
+            device=self.device,
+            threads=self.threads or torch.get_num_threads(),
+            model_folder=folder,
+            read=read,
+            name=self.reference,
+        )
+        self.backend = tower.backend
+        return tower
+
+    def run_as_library(self) -> None:
+        """Its layers cannot be told from its head. Raises ModelLoadError where another backend was asked for."""
+        if self.wanted_backend not in ("auto", "torch-fp32"):
+            reason = (
+                f"found the backend {self.wanted_backend!r}, expected 'torch-fp32' or 'auto': "
+                "this model is of a kind that only its own library runs"
+            )
+            raise ModelLoadError(self.reference, reason)
+        self.backend = "torch-fp32"
 
     def _explain(self, error: Exception) -> ModelLoadError:
         reason = str(error) if isinstance(error, CascadeError) else f"{type(error).__name__}: {error}"

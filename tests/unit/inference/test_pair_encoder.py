@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
+from sentence_transformers import CrossEncoder
 
 from cascade.errors import ModelLoadError
 from cascade.inference.cross_encoder import CrossEncoderModel
 from cascade.inference.pair_encoder import PairEncoder, as_cross_encoder, load_cross_encoder
+from cascade.inference.pair_heads import GatedHead
+from cascade.inference.towers.backbone import backbone_of_pairs
+from cascade.inference.towers.strip import Strip
+from cascade.inference.towers.torch_tower import TorchTower
 
 QUERY = "what is tea"
 PASSAGES = ["tea", "some facts about tea and milk and more", "rain", "iron " * 40]
@@ -29,10 +35,31 @@ def folder(grafted: PairEncoder, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def served(folder: Path) -> CrossEncoderModel:
-    model = CrossEncoderModel(str(folder), device="cpu")
+    model = CrossEncoderModel(str(folder), device="cpu", backend="torch-fp32")
     model.ensure_loaded()
-    model._dtype = torch.float32
     return model
+
+
+def _module(model: CrossEncoder) -> PairEncoder:
+    module = model[0]
+    assert isinstance(module, PairEncoder)
+    return module
+
+
+def test_scores_equal_those_of_its_own_forward(served: CrossEncoderModel, folder: Path) -> None:
+    library = load_cross_encoder(str(folder))
+    module = _module(library)
+    torch.nn.init.normal_(module.head.weight)
+    expected = library.predict([(QUERY, passage) for passage in PASSAGES], show_progress_bar=False)
+    backbone, head = backbone_of_pairs(module), GatedHead(module)
+    tokeniser = served.tokeniser()
+    assert tokeniser is not None
+    asked, *read = tokeniser([QUERY, *PASSAGES])
+    strip = Strip.of([head.tokens(asked.ids, passage.ids[:50]) for passage in read])
+    assert head.scores(TorchTower(backbone).states(strip), strip) == pytest.approx(expected.tolist(), abs=1e-5)
+    found = served.score_pairs(QUERY, PASSAGES, max_length=64, max_batch_tokens=4096).scores
+    expected = load_cross_encoder(str(folder)).predict([(QUERY, passage) for passage in PASSAGES])
+    assert found == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_with_its_gates_shut_it_scores_by_the_bi_encoders_cosine(tiny_bert: Path) -> None:
@@ -42,7 +69,7 @@ def test_with_its_gates_shut_it_scores_by_the_bi_encoders_cosine(tiny_bert: Path
         (score,) = module(module.preprocess([(QUERY, PASSAGES[1])]))["scores"][0].tolist()
         vectors = []
         for text in (QUERY, PASSAGES[1]):
-            states = module.bert(**module.tokenizer(text, return_tensors="pt")).last_hidden_state
+            states = module.bert(**cast("Any", module.tokenizer)(text, return_tensors="pt")).last_hidden_state
             vectors.append(states.mean(dim=1))
     assert score == pytest.approx(20 * float(torch.cosine_similarity(*vectors)), abs=1e-4)
 
@@ -55,17 +82,16 @@ def test_a_score_does_not_depend_on_the_batch(served: CrossEncoderModel) -> None
 
 def test_reduced_precision_moves_scores_little(served: CrossEncoderModel, folder: Path) -> None:
     exact = served.score_pairs(QUERY, PASSAGES, max_length=64, max_batch_tokens=4096).scores
-    reduced = CrossEncoderModel(str(folder), device="cpu")
+    reduced = CrossEncoderModel(str(folder), device="cpu", backend="torch-bf16")
     reduced.ensure_loaded()
-    reduced._dtype = torch.bfloat16
     rounded = reduced.score_pairs(QUERY, PASSAGES, max_length=64, max_batch_tokens=4096).scores
     assert rounded == pytest.approx(exact, abs=0.5)
 
 
 @pytest.mark.parametrize("query", ["tea", "what is tea " * 30])
-def test_what_was_cut_is_told(served: CrossEncoderModel, query: str) -> None:
+def test_what_was_cut_is_told(served: CrossEncoderModel, folder: Path, query: str) -> None:
     found = served.score_pairs(query, PASSAGES, max_length=32, max_batch_tokens=4096)
-    module = served._model[0]
+    module = _module(load_cross_encoder(str(folder)))
     module.max_seq_length = 32
     tokens = 0
     for passage, (seen, total) in zip(PASSAGES, found.seen, strict=True):
@@ -82,7 +108,7 @@ def test_no_more_is_read_than_it_was_trained_with(served: CrossEncoderModel) -> 
 
 
 def test_it_comes_back_from_its_folder_as_it_was(grafted: PairEncoder, folder: Path) -> None:
-    again = load_cross_encoder(str(folder))[0]
+    again = _module(load_cross_encoder(str(folder)))
     assert again.max_seq_length == 64
     mine, loaded = grafted.state_dict(), again.state_dict()
     assert mine.keys() == loaded.keys()
