@@ -6,7 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from cascade.inference.fair_queue import FairQueue
 from cascade.inference.line import Entry
-from cascade.inference.rows import Lane, Rows
+from cascade.inference.rows import Rows
 from cascade.inference.shared_batch import Share, SharedBatch
 
 
@@ -35,17 +35,18 @@ class Filling(Generic[C]):
     - Others are of the leader's class alone. A batch on a processor takes as long as it has tokens, so that room is
       not free: work of a lower class would be done while work above it waits.
     - Nobody knows the rows of an entry before its work was begun. It is begun here if a batch can hold what it is
-      thought to take, so that the leader does not wait for a long preparation; longer work is begun in its own turn.
+      thought to take, and so are others while those that turn out to have no rows for this batch are no more than a
+      batch in all: so the leader does not wait for long preparations, and longer work is begun in its own turn.
     """
 
     def __init__(self, queue: FairQueue[C], leader: Entry[C], rows: Rows[Any, Any]) -> None:
         self.shares: dict[Entry[C], Share[Any, Any]] = {}
         """Of every entry in the batch, all of them in hand, its rows there."""
         self._queue = queue
-        self._lane: Lane[Any, Any] = rows.lane
-        self._batch = SharedBatch(self._lane)
-        self._walk = queue.walk(leader, self._lane.most_tokens)
-        self.seat(leader)
+        self._batch = SharedBatch(rows.lane)
+        self._walk = queue.walk(leader, rows.lane.most_tokens)
+        self._to_begin = rows.lane.most_tokens
+        self._take(leader)
 
     def invite(self) -> Entry[C] | None:
         """Take in whose rows are known, up to an entry that is to be begun and seated: it is in hand from now on.
@@ -55,15 +56,21 @@ class Filling(Generic[C]):
         while not self._batch.full and (entry := self._walk.next()) is not None:
             if not self._queue.waits(entry) or not entry.item.wanted:
                 continue
-            if entry.item.may_begin and entry.tokens <= self._lane.most_tokens:
+            if entry.item.may_begin and entry.tokens <= self._to_begin:
                 self._queue.join(entry)
                 return entry
-            if self.seat(entry):
+            if self._take(entry):
                 self._queue.join(entry)
         return None
 
     def seat(self, entry: Entry[C]) -> bool:
-        """Take what there is room for of the rows of an entry; whether that was any."""
+        """Take what there is room for of the rows of an entry that was begun; whether that was any."""
+        if self._take(entry):
+            return True
+        self._to_begin -= entry.tokens
+        return False
+
+    def _take(self, entry: Entry[C]) -> bool:
         rows = entry.item.rows
         share = None if rows is None else self._batch.take(rows)
         if rows is None or rows.left:

@@ -52,12 +52,10 @@ def _batch(room: WaitingRoom, leader: Entry[Job[Any]], rows: Rows[Any, Any]) -> 
 
 
 def _invite(room: WaitingRoom, filling: Filling[Job[Any]]) -> None:
-    """Fill the batch. The first that is begun and has no rows for it is the last, so that the leader waits no more."""
     while (entry := room.invite(filling)) is not None:
         entry.item.pick_up()
         if not room.seat(filling, entry):
             room.let_go({entry: 0})
-            return
 
 
 def _run(shares: Shares) -> dict[Entry[Job[Any]], Exception | None]:

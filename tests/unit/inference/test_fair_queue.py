@@ -1,88 +1,31 @@
-"""The queue's arithmetic: nothing is lost, shares are kept, and what is no use is not served."""
+"""The queue's arithmetic: nothing is lost, and accounts are served by their shares."""
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.budget import Account, Priority
-from cascade.inference.discipline import INTERVAL
+from cascade.budget import Account
 from cascade.inference.fair_queue import FairQueue
-from cascade.inference.line import Drop, Entry, Reason
+from cascade.inference.line import Entry
 from cascade.testing import FakeClock
-
-LIGHT, HEAVY, OTHER = Account("light"), Account("heavy", weight=3.0), Account("other")
-URGENT, SHADOW = Account("urgent", priority=Priority.HIGH), Account("light", priority=Priority.SHADOW)
-ACCOUNTS = (LIGHT, HEAVY, OTHER, URGENT, SHADOW)
-
-
-@dataclass
-class Model:
-    """Serves a queue as the worker does, one step at a time, and keeps the books."""
-
-    queue: FairQueue[int]
-    clock: FakeClock
-    served: list[tuple[Entry[int], int]] = field(default_factory=list)
-    done: list[int] = field(default_factory=list)
-    drops: list[Drop[int]] = field(default_factory=list)
-
-    def push(self, entry: Entry[int]) -> None:
-        self.drops += self.queue.push(entry)
-
-    def step(self, *, most: int = 10, seconds: float = 0.0) -> Entry[int] | None:
-        entry, drops = self.queue.take()
-        self.drops += drops
-        if entry is None:
-            return None
-        tokens = min(most, entry.tokens)
-        self.clock.advance(seconds)
-        self.served.append((entry, tokens))
-        self.queue.charge(entry, tokens)
-        if entry.tokens:
-            self.queue.put_back(entry)
-        else:
-            self.queue.end(entry)
-            self.done.append(entry.item)
-        return entry
-
-    def work_off(self) -> None:
-        while self.step():
-            pass
-
-
-def model(*, fair: bool = True, max_entries: int = 256, max_tokens: int = 10_000) -> Model:
-    clock = FakeClock()
-    return Model(FairQueue(fair=fair, max_entries=max_entries, max_tokens=max_tokens, clock=clock), clock)
-
-
-def work(account: Account = LIGHT, tokens: int = 10, *, until: float = math.inf, item: int = 0) -> Entry[int]:
-    return Entry(account, tokens, until, item)
-
-
-@dataclass(frozen=True)
-class Push:
-    account: Account
-    tokens: int
-    patience: float
-
-
-@dataclass(frozen=True)
-class Step:
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Leave:
-    item: int
-
-
-accounts = st.sampled_from(ACCOUNTS)
-pushes = st.builds(Push, accounts, st.integers(1, 60), st.sampled_from([math.inf, 0.5, 2.0, 5.0]))
-steps = st.builds(Step, st.sampled_from([0.0, 0.1, 0.7]))
-events = st.lists(st.one_of(pushes, steps, st.builds(Leave, st.integers(0, 50))), max_size=80)
+from tests.unit.inference.served import (
+    HEAVY,
+    LIGHT,
+    OTHER,
+    SHADOW,
+    Leave,
+    Model,
+    Push,
+    Step,
+    accounts,
+    events,
+    model,
+    work,
+)
 
 
 @given(events, st.booleans())
@@ -108,51 +51,6 @@ def test_every_entry_is_served_in_whole_or_dropped_once_or_left(events: list[Pus
             assert sum(tokens for served, tokens in one.served if served is entry) == event.tokens
     assert sum(b.tokens for b in one.queue.backlogs()) == 0
     assert one.queue.oldest_wait == 0
-
-
-@given(st.lists(st.one_of(pushes, steps)), st.booleans())
-def test_nothing_is_served_after_its_deadline(events: list[Push | Step], fair: bool) -> None:
-    clock = FakeClock()
-    queue: FairQueue[int] = FairQueue(clock=clock, fair=fair)
-    for event in events:
-        if isinstance(event, Push):
-            queue.push(work(event.account, event.tokens, until=clock() + event.patience))
-            continue
-        entry, drops = queue.take()
-        assert all(drop.entry.deadline <= clock() for drop in drops if drop.reason is Reason.EXPIRED)
-        if entry is not None:
-            assert entry.deadline > clock()
-            queue.end(entry)
-        clock.advance(event.seconds)
-
-
-@given(st.lists(pushes), st.booleans())
-def test_the_bounds_are_kept(events: list[Push], fair: bool) -> None:
-    queue: FairQueue[int] = FairQueue(clock=FakeClock(), fair=fair, max_entries=4, max_tokens=100)
-    waiting: set[Entry[int]] = set()
-    for event in events:
-        entry = work(event.account, event.tokens)
-        before = sum(one.tokens for one in waiting)
-        drops = queue.push(entry)
-        waiting.add(entry)
-        assert not drops or before >= 100 or len(waiting) > 4
-        waiting -= {drop.entry for drop in drops}
-        assert len(waiting) <= 4
-        assert sum(b.tokens for b in queue.backlogs()) == sum(one.tokens for one in waiting) < 100 + 60
-
-
-def test_as_many_go_as_the_bound_of_tokens_needs() -> None:
-    one = model(max_tokens=100)
-    for item in range(9):
-        one.push(work(LIGHT, 10, item=item))
-    one.push(work(HEAVY, 30, item=9))
-    assert one.drops == []
-    one.push(work(LIGHT, 5, item=10))
-    one.push(work(OTHER, 5, item=11))
-    assert [(drop.entry.item, drop.reason) for drop in one.drops] == [
-        (10, Reason.FULL),
-        *((item, Reason.PUSHED_OUT) for item in (8, 7, 6)),
-    ]
 
 
 sizes = st.lists(st.integers(1, 40), min_size=1, max_size=40)
@@ -321,91 +219,6 @@ def test_a_job_ends_no_later_than_if_all_accounts_were_served_at_once(jobs: list
             ended[entry.item] = now
     for item, end in ended.items():
         assert end <= latest[item] + 4 * _STEP
-
-
-def test_an_account_can_fill_the_queue_but_not_against_another() -> None:
-    one = model(max_entries=4)
-    for item in range(5):
-        one.push(work(LIGHT, item=item))
-    assert [(drop.entry.item, drop.reason) for drop in one.drops] == [(4, Reason.FULL)]
-    one.push(work(OTHER, item=5))
-    assert [(drop.entry.item, drop.reason) for drop in one.drops[1:]] == [(3, Reason.PUSHED_OUT)]
-    one.work_off()
-    assert sorted(one.done) == [0, 1, 2, 5]
-
-
-def test_a_full_queue_makes_room_for_a_higher_class_and_none_for_a_lower() -> None:
-    one = model(max_entries=1)
-    one.push(work(LIGHT, item=0))
-    one.push(work(SHADOW, item=1))
-    one.push(work(URGENT, item=2))
-    assert [(drop.entry.item, drop.reason) for drop in one.drops] == [(1, Reason.FULL), (0, Reason.PUSHED_OUT)]
-
-
-def test_work_that_had_a_turn_is_not_pushed_out() -> None:
-    one = model(max_entries=1)
-    one.push(work(LIGHT, 100, item=0))
-    one.step()
-    one.push(work(OTHER, 1, item=1))
-    assert [(drop.entry.item, drop.reason) for drop in one.drops] == [(1, Reason.FULL)]
-
-
-def refused(one: Model) -> list[int]:
-    return [drop.entry.item for drop in one.drops if drop.reason is Reason.STANDING]
-
-
-def test_a_burst_that_is_worked_off_within_an_interval_is_served_in_whole() -> None:
-    one = model()
-    for item in range(20):
-        one.push(work(until=0.8, item=item))
-    while one.step(seconds=0.02):
-        pass
-    assert one.drops == []
-
-
-def test_a_line_that_stands_loses_what_has_waited_too_long_but_not_the_last() -> None:
-    one = model()
-    for item in range(100):
-        one.push(work(until=2.0, item=item))
-    while one.clock() <= 1.0 + INTERVAL:
-        one.step(seconds=0.125)
-        assert one.drops == []
-    served = len(one.served)
-    one.step(seconds=0.125)
-    assert refused(one) == list(range(served, 99))
-    assert one.done == [*range(served), 99]
-
-
-def test_work_without_a_deadline_may_wait_for_ever() -> None:
-    one = model()
-    for item in range(100):
-        one.push(work(item=item))
-    while one.step(seconds=1.0):
-        pass
-    assert one.drops == []
-
-
-def test_a_line_that_stands_is_no_reason_to_refuse_an_account_that_holds_less_than_its_share() -> None:
-    one = model()
-    for item in range(100):
-        one.push(work(LIGHT, until=2.0, item=item))
-    for item in range(100, 103):
-        one.push(work(OTHER, 30, until=2.0, item=item))
-    for _ in range(18):
-        one.step(seconds=0.1)
-    assert {drop.entry.account for drop in one.drops} == {LIGHT}
-    assert len(refused(one)) > 50
-
-
-def test_work_that_had_a_turn_is_not_refused_because_its_line_stands() -> None:
-    one = model()
-    for item in range(10):
-        one.push(work(LIGHT, 100, until=2.0, item=item))
-    while one.clock() < 1.9:
-        one.step(seconds=0.1)
-    assert one.done[0] == 0
-    assert 1 not in refused(one)
-    assert len(refused(one)) == 7
 
 
 def test_backlogs_tell_what_each_account_waits_for_with_the_work_in_hand() -> None:
