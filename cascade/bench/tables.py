@@ -9,11 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cascade.bench.measure import Speed
+from cascade.bench.measure import Goal, Speed
 from cascade.bench.result import Result
 
 _STYLES = {"aim": "green", "floor": "yellow", "neither": "red"}
-_VERDICTS = {"aim": "aim met", "floor": "floor met, aim not", "neither": "floor not met", "": ""}
+_VERDICTS = {"aim": "aim met", "floor": "floor met", "neither": "not met", "": ""}
 
 
 def render(found: Result) -> RenderableType:
@@ -36,34 +36,35 @@ def _speeds(found: Result) -> Table:
 
 
 def _ratios(found: Result) -> Table:
-    table = _table("ours", "against", "times as fast", "95 % interval", "floor", "aim", "", numbers=(2, 3, 4, 5))
+    table = _table("ours", "against", "times as fast", "floor, aim", "", numbers=(2, 3))
     for peer in found.peers:
-        ratio, goal = peer.ratio, peer.goal
+        ratio = peer.ratio
         table.add_row(
             peer.ours,
             peer.speed.name,
-            f"{ratio.value:.2f}",
-            f"{ratio.low:.2f} – {ratio.high:.2f}",
-            "" if goal is None else f"{goal.floor:g}",
-            "" if goal is None else f"{goal.aim:g}",
-            Text(_VERDICTS[peer.met], style=_STYLES.get(peer.met, "")),
+            f"{ratio.value:.2f} ({ratio.low:.2f} – {ratio.high:.2f})",
+            _goal(peer.goal),
+            _verdict(peer.met),
         )
     return table
 
 
 def _checks(found: Result) -> Table:
-    table = _table("", "found", "95 % interval", "floor", "aim", "", numbers=(1, 2, 3, 4))
+    table = _table("", "found", "floor, aim", "", numbers=(1, 2))
     for check in found.checks:
         known = check.low is not None and check.high is not None
-        table.add_row(
-            check.name,
-            f"{check.value:.4g} {check.unit}".rstrip(),
-            f"{check.low:.4g} – {check.high:.4g}" if known else "",
-            f"{check.goal.floor:g}",
-            f"{check.goal.aim:g}",
-            Text(_VERDICTS[check.met], style=_STYLES[check.met]),
-        )
+        interval = f"({check.low:.4g} – {check.high:.4g})" if known else ""
+        value = " ".join(part for part in (f"{check.value:.4g}", check.unit, interval) if part)
+        table.add_row(check.name, value, _goal(check.goal), _verdict(check.met))
     return table
+
+
+def _goal(goal: Goal | None) -> str:
+    return "" if goal is None else f"{goal.floor:g}, {goal.aim:g}"
+
+
+def _verdict(met: str) -> Text:
+    return Text(_VERDICTS[met], style=_STYLES.get(met, ""))
 
 
 def _amount(value: float, speed: Speed) -> str:
@@ -78,5 +79,6 @@ def _spread(speed: Speed) -> str:
 def _table(*columns: str, numbers: tuple[int, ...]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place in numbers else "left", overflow="fold")
+        number = place in numbers
+        table.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=number)
     return table

@@ -6,12 +6,20 @@ import json
 import shutil
 from pathlib import Path
 
-from cascade.weights import resolve_model
+from cascade.weights import cache_root, resolve_model
+from cascade.weights.cache import ensure, fingerprint
 
-SAYS = "plain BERT classifier of the same layers and width, with our layers and an untrained head: its scores mean nothing"
+SAYS = "plain BERT classifier of the same layers and width, whose head is untrained: its scores say nothing"
 _MOST_TOKENS = 256
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 _BACKBONE = "bert."
+
+
+def folder(reference: str) -> Path:
+    """Where it is kept for `reference`, with what peers make of it; written at first use."""
+    source = Path(resolve_model(reference))
+    version = fingerprint([source / "model.safetensors", Path(__file__)])
+    return ensure(cache_root(), source.name, version, lambda made: write(reference, made), shelf="bench")
 
 
 def write(reference: str, folder: Path) -> None:

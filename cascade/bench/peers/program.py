@@ -8,13 +8,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sys
+import tempfile
 import traceback
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 MOST_TOKENS = 256
+TOKENIZER = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
 class OpenVinoInt8:
@@ -25,21 +29,13 @@ class OpenVinoInt8:
     beside = ("openvino", "nncf", "optimum-intel", "transformers")
 
     def __init__(self, folder: Path, texts: list[str]) -> None:
-        from sentence_transformers import CrossEncoder, export_static_quantized_openvino_model
+        from sentence_transformers import CrossEncoder
 
-        model = CrossEncoder(str(folder), backend="openvino", local_files_only=True)
-        model.save_pretrained(str(folder / "openvino"))
-        calibration = folder / "calibration"
-        calibration.mkdir()
-        lines = (json.dumps({"text": text}) for text in texts)
-        (calibration / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
-        export_static_quantized_openvino_model(
-            model, None, str(folder / "openvino"), str(calibration), "default", "train", "text"
-        )
+        kept = kept_folder(folder, "openvino", self.package, *self.beside)
+        if not kept.exists():
+            write_whole(kept, lambda made: quantise(folder, made, texts))
         quantised = {"file_name": "openvino_model_qint8_quantized.xml"}
-        self.model = CrossEncoder(
-            str(folder / "openvino"), backend="openvino", local_files_only=True, model_kwargs=quantised
-        )
+        self.model = CrossEncoder(str(kept), backend="openvino", local_files_only=True, model_kwargs=quantised)
 
     def scores(self, query: str, passages: list[str]) -> list[float]:
         pairs = [(query, passage) for passage in passages]
@@ -57,9 +53,11 @@ class FlashRank:
         from flashrank import Ranker
         from flashrank.Config import model_file_map
 
-        write_onnx(folder, folder / "quantised.onnx")
-        model_file_map[folder.name] = "quantised.onnx"
-        self.ranker = Ranker(folder.name, str(folder.parent), max_length=MOST_TOKENS, log_level="ERROR")
+        kept = kept_folder(folder, "flashrank", "onnxruntime", "torch")
+        if not kept.exists():
+            write_whole(kept, lambda made: write_onnx(folder, made))
+        model_file_map[kept.name] = "quantised.onnx"
+        self.ranker = Ranker(kept.name, str(kept.parent), max_length=MOST_TOKENS, log_level="ERROR")
 
     def scores(self, query: str, passages: list[str]) -> list[float]:
         from flashrank import RerankRequest
@@ -97,8 +95,15 @@ class Infinity:
         from infinity_emb import AsyncEmbeddingEngine, EngineArgs
 
         arguments = EngineArgs(
-            model_name_or_path=str(folder), engine="torch", device="cpu", dtype="float32", model_warmup=False,
-            batch_size=32, bettertransformer=False, compile=False, lengths_via_tokenize=False,
+            model_name_or_path=str(folder),
+            engine="torch",
+            device="cpu",
+            dtype="float32",
+            model_warmup=False,
+            batch_size=32,
+            bettertransformer=False,
+            compile=False,
+            lengths_via_tokenize=False,
         )
         self.engine = AsyncEmbeddingEngine.from_args(arguments)
         self.loop = asyncio.new_event_loop()
@@ -109,31 +114,65 @@ class Infinity:
         return [float(one.relevance_score) for one in sorted(found, key=lambda one: one.index)]
 
 
-PEERS = {"openvino-int8": OpenVinoInt8, "flashrank": FlashRank, "rerankers": Rerankers, "infinity": Infinity}
+PEERS: dict[str, Any] = {
+    "openvino-int8": OpenVinoInt8,
+    "flashrank": FlashRank,
+    "rerankers": Rerankers,
+    "infinity": Infinity,
+}
 
 
-def write_onnx(folder: Path, path: Path) -> None:
-    """The classifier in `folder` with its matrices in int8, their inputs quantised as they come."""
+def kept_folder(folder: Path, name: str, *packages: str) -> Path:
+    """Beside `folder`, for what is made of it with these versions."""
+    return folder.with_name("-".join([folder.name, name, *(version(package) for package in packages)]))
+
+
+def write_whole(folder: Path, write: Callable[[Path], object]) -> None:
+    """The folder appears when all is in it."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        made = Path(scratch) / "made"
+        made.mkdir()
+        write(made)
+        made.rename(folder)
+
+
+def quantise(folder: Path, made: Path, texts: list[str]) -> None:
+    """Into `made`, the classifier in `folder` with weights and activations in int8, calibrated on texts."""
+    from sentence_transformers import CrossEncoder, export_static_quantized_openvino_model
+
+    model = CrossEncoder(str(folder), backend="openvino", local_files_only=True)
+    model.save_pretrained(str(made))
+    with tempfile.TemporaryDirectory() as calibration:
+        lines = (json.dumps({"text": text}) for text in texts)
+        (Path(calibration) / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
+        export_static_quantized_openvino_model(model, None, str(made), calibration, "default", "train", "text")
+
+
+def write_onnx(folder: Path, made: Path) -> None:
+    """Into `made`, the classifier in `folder` with its matrices in int8, their inputs quantised as they come."""
     import torch
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from transformers import AutoModelForSequenceClassification
 
+    for name in TOKENIZER:
+        shutil.copyfile(folder / name, made / name)
     model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager").eval()
     names = ["input_ids", "attention_mask", "token_type_ids"]
     example = {name: torch.ones(2, 8, dtype=torch.long) for name in names}
-    whole = path.with_name("whole.onnx")
     axes = {0: "batch", 1: "length"}
-    torch.onnx.export(
-        model,
-        (example,),
-        str(whole),
-        input_names=names,
-        output_names=["logits"],
-        dynamic_axes={**dict.fromkeys(names, axes), "logits": {0: "batch"}},
-        opset_version=17,
-        dynamo=False,
-    )
-    quantize_dynamic(str(whole), str(path), weight_type=QuantType.QInt8)
+    with tempfile.TemporaryDirectory() as scratch:
+        whole = str(Path(scratch) / "whole.onnx")
+        torch.onnx.export(
+            model,
+            (example,),
+            whole,
+            input_names=names,
+            output_names=["logits"],
+            dynamic_axes={**dict.fromkeys(names, axes), "logits": {0: "batch"}},
+            opset_version=17,
+            dynamo=False,
+        )
+        quantize_dynamic(whole, str(made / "quantised.onnx"), weight_type=QuantType.QInt8)
 
 
 class Server:

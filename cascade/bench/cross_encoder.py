@@ -1,0 +1,166 @@
+"""The cross-encoder: 100 documents of natural length against a query, from text and from stored token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from cascade.bench.judged import losses, tau
+from cascade.bench.machine import describe
+from cascade.bench.measure import Contender, Goal, interleave
+from cascade.bench.options import Options
+from cascade.bench.peers import plain
+from cascade.bench.peers.together import Peer, together
+from cascade.bench.result import Result
+from cascade.bench.texts import Work, texts
+from cascade.bench.turn import Turn
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+    from cascade.inference.cross_encoder import CrossEncoderModel
+
+REFERENCE = "embedded:cross-encoder"
+DEFAULT = Goal(floor=4, aim=8)
+INT8 = Goal(floor=1.3, aim=2)
+
+_MOST_TOKENS = 256
+_BATCH_TOKENS = 4096
+_OURS = "cascade"
+_LIBRARY = "sentence-transformers"
+_APART = (
+    Peer("openvino-int8", f"{_LIBRARY}, OpenVINO int8", INT8),
+    Peer("flashrank", "FlashRank"),
+    Peer("rerankers", "rerankers"),
+    Peer("infinity", "infinity-emb", apart="infinity"),
+)
+
+
+def bench(options: Options, tell: Callable[[str], None]) -> Result:
+    """Ours on the backend it chooses, against the library's default on the same weights, and others on a like model."""
+    queries, depth = (1, 4) if options.quick else (3, 100)
+    source = texts(options)
+    turn = Turn(source.work(queries, depth, options.seed))
+    tell(f"loading {REFERENCE}; texts of {source.source}")
+    model = _ours(options)
+    library = _library(REFERENCE)
+    with together(_APART, REFERENCE, turn, options, tell) as (apart, notes):
+        measured = interleave(
+            Contender(_OURS, version("cascade-ranking"), lambda: _score(model, turn.work), model.backend),
+            [*_in_process(library, turn), *apart],
+            also=[_from_ids(model, turn)],
+            units=depth,
+            unit="pairs/s",
+            rounds=options.rounds,
+            cases=turn.cases,
+            seconds=options.seconds,
+            tell=tell,
+        )
+    quality, checks, missing = _quality(options, model, library, turn.works, tell)
+    quality["texts"] = {"source": source.source, "queries": queries, "documents": depth, "tokens": _tokens(model, turn)}
+    machine = describe(options, "openvino", "onnxruntime", "numba")
+    return Result.of(
+        "cross-encoder", measured, quality=quality, machine=machine, notes=[*notes, *missing], checks=checks
+    )
+
+
+def _ours(options: Options) -> CrossEncoderModel:
+    from cascade.inference.cross_encoder import CrossEncoderModel
+
+    model = CrossEncoderModel(REFERENCE, device="cpu", threads=options.threads)
+    model.ensure_loaded()
+    return model
+
+
+def _library(folder: str) -> CrossEncoder:
+    """As the library loads and runs it by default, in float32."""
+    from cascade.inference.pair_encoder import load_cross_encoder
+    from cascade.weights import resolve_model
+
+    return load_cross_encoder(resolve_model(folder), device="cpu")
+
+
+def _score(model: CrossEncoderModel, work: Work) -> Sequence[float]:
+    return model.score_pairs(work.query, work.passages, max_length=_MOST_TOKENS, max_batch_tokens=_BATCH_TOKENS).scores
+
+
+def _from_ids(model: CrossEncoderModel, turn: Turn[Work]) -> Contender:
+    """Only the query is tokenised, as for documents of an index, which keeps their token ids."""
+    tokeniser = model.tokeniser()
+    assert tokeniser is not None  # an embedded model has one
+    stored = [tokeniser(work.passages) for work in turn.works]
+
+    def run() -> object:
+        ids = stored[turn.number]
+        return model.score_pairs(turn.work.query, ids, max_length=_MOST_TOKENS, max_batch_tokens=_BATCH_TOKENS)
+
+    return Contender(f"{_OURS}, stored token ids", version("cascade-ranking"), run, model.backend)
+
+
+def _in_process(library: CrossEncoder, turn: Turn[Work]) -> list[Contender]:
+    """The library's default on our weights and on a plain classifier of the same size, and in bfloat16."""
+    import torch
+
+    bare = _library(str(plain.folder(REFERENCE)))
+    number = version("sentence-transformers")
+
+    def reduced() -> Sequence[float]:
+        with torch.autocast("cpu", torch.bfloat16):
+            return _predict(library, turn.work.query, turn.work.passages)
+
+    return [
+        Contender(
+            _LIBRARY,
+            number,
+            lambda: _predict(library, turn.work.query, turn.work.passages),
+            "fp32, our weights",
+            DEFAULT,
+        ),
+        Contender(
+            f"{_LIBRARY}, plain BERT",
+            number,
+            lambda: _predict(bare, turn.work.query, turn.work.passages),
+            f"fp32, {plain.SAYS}",
+            DEFAULT,
+        ),
+        Contender(f"{_LIBRARY}, bf16", number, reduced, "autocast to bfloat16, our weights"),
+    ]
+
+
+def _predict(library: CrossEncoder, query: str, passages: Sequence[str]) -> Sequence[float]:
+    scores: Any = library.predict([(query, passage) for passage in passages], show_progress_bar=False)
+    return [float(score) for score in scores]
+
+
+def _tokens(model: CrossEncoderModel, turn: Turn[Work]) -> int:
+    """On average, of a pair, as far as it is read."""
+    read = [
+        model.score_pairs(w.query, w.passages, max_length=_MOST_TOKENS, max_batch_tokens=_BATCH_TOKENS).tokens
+        for w in turn.works
+    ]
+    return round(sum(read) / sum(len(work.passages) for work in turn.works))
+
+
+def _quality(
+    options: Options,
+    model: CrossEncoderModel,
+    library: CrossEncoder,
+    works: Sequence[Work],
+    tell: Callable[[str], None],
+) -> tuple[dict[str, Any], list[Any], list[str]]:
+    """Agreement with the library in float32 on these texts, and nDCG@10 of both where there are judgments."""
+    tell("comparing scores with those of float32")
+    ours = [_score(model, work) for work in works]
+    theirs = [_predict(library, work.query, work.passages) for work in works]
+    found: dict[str, Any] = {"kendall_tau": tau(ours, theirs)}
+    if options.collections is None:
+        return found, [], []
+    tell("measuring nDCG@10 on development collections")
+    scorers = {
+        _OURS: lambda query, passages: _score(model, Work(query, tuple(passages))),
+        "float32": lambda query, passages: _predict(library, query, passages),
+    }
+    queries = 2 if options.quick else None
+    on, checks, notes = losses(options.collections, scorers, "float32", queries=queries, seed=options.seed)
+    return {**found, "nDCG@10": on}, checks, notes
