@@ -17,6 +17,7 @@ from cascade.cli import (
     info,
     load,
     pool,
+    quantize,
     quickstart,
     rank,
     serve,
@@ -49,6 +50,7 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(train.app, name="train")
 app.command("calibrate")(calibrate.run)
 app.command("tune")(tune.run)
+app.command("quantize")(quantize.run)
 app.add_typer(admin.app, name="admin")
 app.command("distill")(distill.distill_command)
 

@@ -82,6 +82,8 @@ class ServedModel(ABC):
         self.deterministic = deterministic
         self.backend = ""
         """What it runs on, once it is loaded; empty for a model that has no choice."""
+        self.weights = ""
+        """The fingerprint of the layers that a backend runs, once they are loaded; empty for a model without such."""
         self.cost = CostEstimate()
         self.cache = ModelCache(cache)
         self.queue = ModelQueue(
@@ -168,7 +170,9 @@ class ServedModel(ABC):
         import torch
 
         from cascade.inference.towers.choice import choose
+        from cascade.inference.towers.records import fingerprint
 
+        self.weights = fingerprint(backbone)
         tower = choose(
             backbone,
             self.wanted_backend,
@@ -178,6 +182,7 @@ class ServedModel(ABC):
             model_folder=folder,
             read=read,
             name=self.reference,
+            weights=self.weights,
         )
         self.backend = tower.backend
         return tower

@@ -84,16 +84,18 @@ def choose(
     model_folder: str | Path | None = None,
     read: Reader | None = None,
     name: str | None = None,
+    weights: str | None = None,
 ) -> Tower:
     """The tower of `wanted`; for `auto` the fastest here, measured once and remembered.
 
     A backend that rounds to int8 is taken by `auto` only where a record says that it costs exactly these weights
     nothing that counts; asked for by name without one, it is taken and that is told. `deterministic` gives a tower
-    with `same_bits`. `name` is that of the model in messages. Raises ModelLoadError where `wanted` cannot be.
+    with `same_bits`. `name` is that of the model in messages, `weights` its fingerprint if it is known. Raises
+    ModelLoadError where `wanted` cannot be.
     """
     folder = None if model_folder is None else Path(model_folder)
     device = pick_device(device)
-    weights = records.fingerprint(backbone)
+    weights = weights or records.fingerprint(backbone)
     named = name or str(folder or "model")
     model = _Model(backbone, named, folder, weights, device, threads, read, deterministic)
     if wanted != "auto":
@@ -241,6 +243,13 @@ def installed(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return ""
+
+
+def runtime(backend: BackendName) -> str:
+    """The versions of what runs it, as in 'openvino 2026.4, nncf 3.4'."""
+    packages = {"openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx"), "native": ("torch", "numba")}
+    used = packages.get(backend.partition("-")[0], ("torch",))
+    return ", ".join(f"{name} {installed(name)}" for name in used)
 
 
 @cache
