@@ -11,6 +11,9 @@ from cascade.inference.towers.native.machine_code import inlined, kernel
 from cascade.inference.towers.native.tile import COLUMNS, ROWS, multiply_tile
 
 
+CLOSED = f(-1e30)
+
+
 @inlined
 def _ascending(bits: Any) -> Any:
     """A float's bit pattern as a whole number of the same order; its own inverse."""
@@ -38,20 +41,27 @@ def _softmax(row: Any, bias: Any) -> Any:
 @kernel
 def attend(
     sums: Any, scales: Any, weight_scales: Any, bias: Any, parts: Any, starts: Any, gate: Any, heads: Any,
-    queries: Any, keys: Any, values: Any, logits: Any, biases: Any, read: Any, states: Any, out: Any, out_scales: Any,
+    keys: Any, logits: Any, biases: Any, read: Any, states: Any, out: Any, out_scales: Any,
 ) -> None:  # fmt: skip
-    """softmax(q k / sqrt(d) + gate between parts) v of every sequence and head (Vaswani et al., 2017).
+    """softmax(q k + gate between parts) v of every sequence and head (Vaswani et al., 2017).
 
-    `sums` int32 [tokens, 3 hidden] are queries, keys and values, as in `kernels`. Room for one head of one sequence,
-    whose width d is rounded up to whole tiles: `queries` and `values` [longest, d], flat `keys` [d, longest] and
-    `logits` [8, longest], `biases` [2, longest], `read` [8, d]; `states` [tokens, hidden].
+    `sums` int32 [tokens, 3 hidden] are queries, keys and values, as in `kernels`, and are overwritten by their floats;
+    queries are to be divided by the root of a head's width already. In their memory follow at least eight rows, which
+    are multiplied by, and nothing comes of it. Room for one head of one sequence, whose lengths are rounded up to whole
+    tiles: flat `keys` [width, longest] and `logits` [8, longest], `biases` [2, longest], `read` [8, width].
+    `states` [tokens, hidden].
     """
     hidden = sums.shape[1] // 3
     width = hidden // heads
-    wide = queries.shape[1]
-    root = f(1) / np.sqrt(f(width))
-    queries[:], values[:] = f(0), f(0)
+    wide = read.shape[1]
+    step = 3 * hidden
+    tokens = len(scales)
+    floats = sums.reshape(-1).view(np.float32)
     inverse = np.empty(ROWS, dtype=np.float32)
+    for t in range(tokens):
+        of_token, found, row = scales[t], sums[t], floats[t * step : (t + 1) * step]
+        for k in range(step):
+            row[k] = f(found[k]) * (of_token * weight_scales[k]) + bias[k]
     for n in range(len(starts) - 1):
         first = starts[n]
         length = starts[n + 1] - first
@@ -59,32 +69,29 @@ def attend(
         part = parts[first : first + length]
         for d in range(width):
             keys[d * padded + length : (d + 1) * padded] = f(0)
+        biases[:, length:padded] = CLOSED  # so that softmax is over whole vectors, too
         for head in range(heads):
-            at = head * width
+            query = first * step + head * width
+            key, value = query + hidden, query + 2 * hidden
             for j in range(length):
                 biases[0, j] = gate[head] if part[j] != 0 else f(0)
                 biases[1, j] = gate[head] if part[j] == 0 else f(0)
             for t in range(length):
-                of_token, found, query, value = scales[first + t], sums[first + t], queries[t], values[t]
+                row = floats[key + t * step : key + t * step + width]
                 for d in range(width):
-                    q, v = at + d, 2 * hidden + at + d
-                    query[d] = (f(found[q]) * (of_token * weight_scales[q]) + bias[q]) * root
-                    value[d] = f(found[v]) * (of_token * weight_scales[v]) + bias[v]
-                for d in range(width):  # apart, since these are scattered
-                    k = hidden + at + d
-                    keys[d * padded + t] = f(found[k]) * (of_token * weight_scales[k]) + bias[k]
+                    keys[d * padded + t] = row[d]
             for t in range(0, length, ROWS):
                 for j in range(0, padded, COLUMNS):
-                    multiply_tile(queries, t * wide, wide, keys, j, padded, logits, j, padded, width)
+                    multiply_tile(floats, query + t * step, step, keys, j, padded, logits, j, padded, width)
                 rows = min(ROWS, length - t)
                 for r in range(rows):
-                    row = logits[r * padded : r * padded + length]
-                    inverse[r] = _softmax(row, biases[min(part[t + r], 1)])
+                    row = logits[r * padded : (r + 1) * padded]
+                    inverse[r] = _softmax(row, biases[min(part[t + r], 1), :padded])
                 for d in range(0, wide, COLUMNS):
-                    multiply_tile(logits, 0, padded, values, d, wide, read, d, wide, length)
+                    multiply_tile(logits, 0, padded, floats, value + d, step, read, d, wide, length)
                 for r in range(rows):
-                    state, found_read = states[first + t + r, at : at + width], read[r]
+                    state, found_read = states[first + t + r, head * width : (head + 1) * width], read[r]
                     for d in range(width):
                         state[d] = found_read[d] * inverse[r]
-    for t in range(len(sums)):
+    for t in range(tokens):
         out_scales[t] = rounded(states[t], out[t])

@@ -29,10 +29,8 @@ class Scratch:
         self.input = torch.empty(tokens, hidden, dtype=torch.int8)
         self.wide_input = torch.empty(tokens, wide, dtype=torch.int8)
         self.sums = torch.empty(tokens, hidden, dtype=torch.int32)
-        self.read_sums = torch.empty(tokens, 3 * hidden, dtype=torch.int32)
+        self.read_sums = torch.zeros(tokens + ROWS, 3 * hidden, dtype=torch.int32)  # a tile may reach beyond the last
         self.wide_sums = torch.empty(tokens, wide, dtype=torch.int32)
-        self.queries = np.empty((longest, width), dtype=np.float32)
-        self.values = np.empty((longest, width), dtype=np.float32)
         self.keys = np.empty(longest * width, dtype=np.float32)
         self.logits = np.empty(longest * ROWS, dtype=np.float32)
         self.biases = np.empty((2, longest), dtype=np.float32)

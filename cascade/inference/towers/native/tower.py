@@ -61,7 +61,7 @@ class NativeTower:
         count = len(places)
         room = self._room(count)
         states, read, scales = room.states[:count], room.read[:count], room.scales[:count]
-        given, sums, read_sums = room.input[:count], room.sums[:count], room.read_sums[:count]
+        given, sums, read_sums = room.input[:count], room.sums[:count], room.read_sums
         wide_given, wide_sums, wide_scales = room.wide_input[:count], room.wide_sums[:count], room.wide_scales[:count]
         of_parts = strip.parts[places]
         embed(
@@ -69,10 +69,10 @@ class NativeTower:
             states, given.numpy(), scales,
         )  # fmt: skip
         for layer in self._layers:
-            torch._int_mm(given, layer.read.weight, out=read_sums)
+            torch._int_mm(given, layer.read.weight, out=read_sums[:count])
             attend(
                 read_sums.numpy(), scales, layer.read.scales, layer.read.bias, of_parts, starts, layer.gate,
-                self._heads, room.queries, room.keys, room.values, room.logits, room.biases, room.tile,
+                self._heads, room.keys, room.logits, room.biases, room.tile,
                 read, given.numpy(), scales,
             )  # fmt: skip
             torch._int_mm(given, layer.out.weight, out=sums)

@@ -49,8 +49,11 @@ class RoundedLayer:
     @staticmethod
     def of(layer: BertLayer, gate: Floats) -> RoundedLayer:
         """The same layer, rounded."""
+        width = layer.query.weight.shape[0] // len(gate)
+        root = width**-0.5  # of attention, which divides by it
+        query = Affine(layer.query.weight * root, layer.query.bias * root)
         return RoundedLayer(
-            Rounded.of(layer.query, layer.key, layer.value),
+            Rounded.of(query, layer.key, layer.value),
             Rounded.of(layer.out),
             Rounded.of(layer.up),
             Rounded.of(layer.down),
