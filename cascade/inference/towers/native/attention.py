@@ -10,7 +10,6 @@ from cascade.inference.towers.native.elementary import MAGNITUDE, exponential, f
 from cascade.inference.towers.native.machine_code import inlined, kernel
 from cascade.inference.towers.native.tile import COLUMNS, ROWS, multiply_tile
 
-
 CLOSED = f(-1e30)
 
 
