@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +30,10 @@ def run(
     cascades: Annotated[
         Path | None, typer.Option(help="Folder that holds TENANT/NAME.yaml.", show_default=False)
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that answer on the port, 1 if not given.", show_default=False),
+    ] = None,
     log_format: Annotated[
         Literal["json", "console"] | None, typer.Option(help="Log lines for machines or for people.")
     ] = None,
@@ -38,8 +43,7 @@ def run(
     Every setting can also come from the environment, as CASCADE_PORT for --port; `python -m cascade_server --help`
     lists them all.
     """
-    from cascade_server.lifecycle import serve
-    from cascade_server.logs import configure
+    from cascade_server.threads import limit
 
     settings = read_settings(
         host=host,
@@ -47,7 +51,14 @@ def run(
         metrics_port=metrics_port,
         data_dir=data_dir,
         cascades_dir=cascades,
+        workers=workers,
         log_format=log_format,
     )
+    # Before anything is imported that reads it.
+    limit(os.environ, settings.threads)
+
+    from cascade_server.lifecycle import serve
+    from cascade_server.logs import configure
+
     configure(settings.log_format, settings.log_level)
     raise typer.Exit(asyncio.run(serve(settings)))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 from pydantic import ValidationError
 
-from cascade_server.lifecycle import EXIT_CONFIG, serve
-from cascade_server.logs import configure
 from cascade_server.settings import Settings
+from cascade_server.threads import limit
+
+_EXIT_CONFIG = 2
 
 
 def main() -> int:
@@ -20,7 +22,13 @@ def main() -> int:
         for problem in error.errors():
             name = "_".join(str(part) for part in problem["loc"])
             print(f"CASCADE_{name.upper()}: {problem['msg']}, found {problem['input']!r}", file=sys.stderr)
-        return EXIT_CONFIG
+        return _EXIT_CONFIG
+    # Before anything is imported that reads it.
+    limit(os.environ, settings.threads)
+
+    from cascade_server.lifecycle import serve
+    from cascade_server.logs import configure
+
     configure(settings.log_format, settings.log_level)
     return asyncio.run(serve(settings))
 

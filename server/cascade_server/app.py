@@ -63,9 +63,15 @@ class Server:
     It installs no signal handlers and configures no logging: that is the program's business.
     """
 
-    def __init__(self, settings: Settings, *, cascades: Callable[[], Configs] | None = None) -> None:
-        """`cascades` gives every tenant's cascades by name, instead of the presets and the files of `settings`."""
+    def __init__(
+        self, settings: Settings, *, cascades: Callable[[], Configs] | None = None, shares_port: bool = False
+    ) -> None:
+        """`cascades` gives every tenant's cascades by name, instead of the presets and the files of `settings`.
+
+        With `shares_port`, other processes of this server listen on its port too.
+        """
         self.settings = settings
+        self._shares_port = shares_port
         self.port = 0
         self.metrics_port: int | None = None
         self._metrics = Metrics()
@@ -73,9 +79,11 @@ class Server:
             threads=settings.threads,
             device=settings.device,
             queue=settings.queue,
+            cache_bytes=settings.cache_mb * 2**20,
             on_batch=self._metrics.batch,
             on_queue=self._metrics.overload.queued,
         )
+        self._metrics.caches.watch(self.models.caches)
         self._tenants = Tenants(
             cascades or partial(read_cascades, settings.cascades_dir, presets.load_all()),
             self.models,
@@ -220,7 +228,9 @@ class Server:
             raise ConfigError(SETTING, [error.reason]) from error
 
     def _listen(self) -> grpc.aio.Server:
-        server = grpc.aio.server(interceptors=(self._requests,), options=server_options(self.settings))
+        server = grpc.aio.server(
+            interceptors=(self._requests,), options=server_options(self.settings, shares_port=self._shares_port)
+        )
         ranking_pb2_grpc.add_RankingServiceServicer_to_server(
             RankingServicer(
                 self._tenants,

@@ -13,8 +13,13 @@ _TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 _print_traceback = structlog.dev.RichTracebackFormatter(show_locals=False)
 
 
-def configure(log_format: Literal["json", "console"] = "json", level: str = "info") -> None:
-    """Send this process's log lines to standard error; for programs, not for libraries, since it is global."""
+def configure(
+    log_format: Literal["json", "console"] = "json", level: str = "info", *, worker: int | None = None
+) -> None:
+    """Send this process's log lines to standard error; for programs, not for libraries, since it is global.
+
+    Each of several workers is named in its lines.
+    """
     numeric = logging.getLevelNamesMapping()[level.upper()]
     ending: list[structlog.typing.Processor] = (
         [structlog.processors.ExceptionRenderer(_TRACEBACK), structlog.processors.JSONRenderer()]
@@ -23,6 +28,7 @@ def configure(log_format: Literal["json", "console"] = "json", level: str = "inf
     )
     structlog.configure(
         processors=[
+            *([] if worker is None else [_of(worker)]),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *ending,
@@ -33,3 +39,11 @@ def configure(log_format: Literal["json", "console"] = "json", level: str = "inf
     )
     quiet = max(numeric, logging.WARNING)
     logging.basicConfig(stream=sys.stderr, level=quiet, format="%(levelname)s %(name)s %(message)s")
+
+
+def _of(worker: int) -> structlog.typing.Processor:
+    def name(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event["worker"] = worker
+        return event
+
+    return name

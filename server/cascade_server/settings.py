@@ -73,7 +73,22 @@ class Settings(BaseSettings):
     default_encoder: str = Field(
         "embedded:all-minilm-l6-v2", description="Bi-encoder of indexes that are created without naming one."
     )
-    threads: int | None = Field(None, ge=1, description="Threads that models compute with; unset leaves it to them.")
+    threads: int | None = Field(
+        None, ge=1, description="Threads that models compute with, in each worker; unset: the cores, shared out."
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Processes that answer on the port, on Linux. Every limit and quota here holds for each of them; "
+        "metrics are at metrics_port and those after it.",
+    )
+    cache_mb: int = Field(
+        64,
+        ge=0,
+        le=_MOST,
+        description="Megabytes to remember query vectors, scores and token ids in; 0 computes everything anew.",
+    )
     device: str = Field("auto", description="Where models run: auto, cpu, cuda or cuda:N.")
     max_message_bytes: int = Field(
         16 * 1024 * 1024, ge=1024, le=_MOST, description="Bytes of one gRPC message, either way."

@@ -7,13 +7,13 @@ from cascade_server.settings import Settings
 Options = tuple[tuple[str, int], ...]
 
 
-def server_options(settings: Settings) -> Options:
+def server_options(settings: Settings, *, shares_port: bool = False) -> Options:
     """The options of the gRPC server; every one that concerns strangers bounds what they can take."""
     return (
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
-        # Two servers on one port would share its calls without a word.
-        ("grpc.so_reuseport", 0),
+        # Two servers on one port would share its calls without a word, which only one's own workers may.
+        ("grpc.so_reuseport", int(shares_port)),
         # A connection above the bound is closed at once; one that says nothing sensible, when the handshake ends.
         ("grpc.max_allowed_incoming_connections", settings.max_connections),
         ("grpc.server_handshake_timeout_ms", _milliseconds(settings.handshake_timeout_seconds)),

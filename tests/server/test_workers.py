@@ -1,0 +1,184 @@
+"""Several processes on one port: both answer, one that ends is restarted, and all drain."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import grpc
+import pytest
+
+from cascade.errors import ConfigError
+from cascade_api.v1 import document_pb2, ranking_pb2, ranking_pb2_grpc
+from cascade_server.settings import Settings
+from cascade_server.workers.link import Orders
+from cascade_server.workers.port import shared_port
+from cascade_server.workers.supervisor import Supervisor
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+GOOD = "retrieve: [{kind: bm25}]\n"
+
+
+class Process:
+    """A server of several processes, whose log is read as it comes."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.log: list[dict[str, Any]] = []
+
+    async def event(self, name: str) -> dict[str, Any]:
+        """The next line of the log about `name`, of any of the processes."""
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            self.log.append(json.loads(line))
+            if self.log[-1]["event"] == name:
+                return self.log[-1]
+        raise AssertionError(f"the log ended without {name!r}: {self.log}")
+
+    async def ready(self) -> dict[int, dict[str, Any]]:
+        """What is said of each worker when all are ready."""
+        await self.event("workers_ready")
+        return {line["worker"]: line for line in self.log if line["event"] == "worker_ready"}
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    async def exit_status(self) -> int:
+        assert self._process.stderr is not None
+        self.log.extend([json.loads(line) async for line in self._process.stderr])
+        return await self._process.wait()
+
+
+@asynccontextmanager
+async def started(tmp_path: Path, **settings: str) -> AsyncIterator[Process]:
+    given = {"port": "0", "metrics_port": "0", "workers": "2", "data_dir": str(tmp_path / "data"), **settings}
+    environment = os.environ | {f"CASCADE_{name.upper()}": value for name, value in given.items()}
+    command = (sys.executable, "-m", "cascade_server", "--cascades-dir", str(tmp_path / "cascades"))
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
+    try:
+        yield Process(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.fixture
+def cascades(tmp_path: Path) -> Path:
+    """The default tenant's folder, with presets that need no models."""
+    folder = tmp_path / "cascades" / "default"
+    folder.mkdir(parents=True)
+    for name in ("fast", "quality", "rerank"):
+        (folder / f"{name}.yaml").write_text(GOOD)
+    return folder
+
+
+async def rank(port: int) -> ranking_pb2.RankResponse:
+    """Over a connection of its own, which the kernel gives to either worker."""
+    request = ranking_pb2.RankRequest(
+        cascade="fast", query="apple", top_k=1, documents=[document_pb2.Document(text="apple")]
+    )
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel:
+        return await ranking_pb2_grpc.RankingServiceStub(channel).Rank(request, wait_for_ready=True)
+
+
+async def ranked(metrics_port: int) -> int:
+    """How many requests the worker with these metrics has answered."""
+
+    def read() -> str:
+        with urlopen(f"http://127.0.0.1:{metrics_port}/metrics") as answer:
+            return str(answer.read().decode())
+
+    lines = (await asyncio.to_thread(read)).splitlines()
+    return sum(int(float(line.split()[-1])) for line in lines if line.startswith("cascade_requests_total{"))
+
+
+async def test_workers_share_a_port_are_restarted_when_they_end_and_drain_together(
+    tmp_path: Path, cascades: Path
+) -> None:
+    async with started(tmp_path) as process:
+        workers = await process.ready()
+        port = next(line["port"] for line in process.log if line["event"] == "workers_starting")
+        ports = [workers[number]["metrics_port"] for number in (0, 1)]
+        while not all([await ranked(one) for one in ports]):
+            assert (await rank(port)).results
+
+        os.kill(workers[0]["pid"], signal.SIGKILL)
+        ended = await process.event("worker_ended")
+        assert (ended["worker"], ended["status"]) == (0, -signal.SIGKILL)
+        assert (await rank(port)).results
+        again = await process.event("worker_ready")
+        assert again["worker"] == 0
+        assert again["pid"] != workers[0]["pid"]
+        while not await ranked(again["metrics_port"]):
+            assert (await rank(port)).results
+
+        process.signal(signal.SIGTERM)
+        assert await process.exit_status() == 0
+    assert sorted(line["worker"] for line in process.log if line["event"] == "stopped") == [0, 1]
+    assert process.log[-1]["event"] == "workers_stopped"
+    assert any(line["event"] == "quotas_per_worker" for line in process.log)
+
+
+async def test_workers_that_cannot_start_stop_the_start(tmp_path: Path, cascades: Path) -> None:
+    (cascades / "one.yaml").write_text("retreive: []")
+    async with started(tmp_path) as process:
+        assert await process.exit_status() == 2
+    assert any(line["event"] == "cannot_start" and "worker" in line for line in process.log)
+
+
+async def test_workers_end_with_their_supervisor(tmp_path: Path, cascades: Path) -> None:
+    async with started(tmp_path) as process:
+        await process.ready()
+        process.signal(signal.SIGKILL)
+        assert await process.exit_status() == -signal.SIGKILL  # the log ends once the last of them has
+    assert sorted(line["worker"] for line in process.log if line["event"] == "stopped") == [0, 1]
+
+
+async def test_a_reload_reaches_every_worker(tmp_path: Path, cascades: Path) -> None:
+    async with started(tmp_path) as process:
+        await process.ready()
+        (cascades / "mine.yaml").write_text(GOOD)
+        process.signal(signal.SIGHUP)
+        assert {(await process.event("reloaded"))["worker"] for _ in range(2)} == {0, 1}
+        process.signal(signal.SIGTERM)
+        assert await process.exit_status() == 0
+
+
+async def test_a_port_that_another_server_has_is_not_shared_with_it() -> None:
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as other:
+        port = other.getsockname()[1]
+        with (
+            pytest.raises(ConfigError, match=f"127.0.0.1:{port} cannot be listened on"),
+            shared_port("127.0.0.1", port),
+        ):
+            raise AssertionError("the port was taken")
+
+
+async def test_a_free_port_stays_free_while_it_is_shared() -> None:
+    with shared_port("127.0.0.1", 0) as port, shared_port("127.0.0.1", 0) as other:
+        assert port != other
+        where = ("127.0.0.1", port)
+        with socket.create_server(where, reuse_port=True), socket.create_connection(where) as connection:
+            assert connection.getpeername()[1] == port
+
+
+async def test_orders_carry_every_setting() -> None:
+    settings = Settings(port=1, metrics_port=None, prices={"m": 0.5}, model_roots=(Path("/models"),), workers=1)
+    assert Orders.from_line(Orders(3, settings).to_line()) == Orders(3, settings)
+
+
+async def test_there_is_a_port_for_the_metrics_of_every_worker() -> None:
+    with pytest.raises(ConfigError, match="would have port 65536"):
+        Supervisor(Settings(metrics_port=65535, workers=2))
