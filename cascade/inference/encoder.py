@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import copy
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from cascade.budget import Budget
 from cascade.errors import ModelLoadError
-from cascade.inference.batches import by_token_budget
 from cascade.inference.cost import approximate_tokens
 from cascade.inference.device import hide_loading_bars, pick_device
+from cascade.inference.library_texts import LibraryTexts
 from cascade.inference.model import ServedModel
-from cascade.inference.stepwise import Stepwise
+from cascade.inference.reading import Reading
+from cascade.inference.rows import Rows
+from cascade.inference.stepwise import Stepwise, run_through
+from cascade.inference.template import Template
 from cascade.inference.tokenised import Tokeniser
+from cascade.inference.towers.strip import Tokens
 from cascade.stages import Usage
 from cascade.weights import resolve_model
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
 Vectors = npt.NDArray[np.float32]
+Seen = tuple[int, int]
+"""Of a text the tokens seen and those it has."""
 
 _BATCH_TOKENS = 4096
 _LONGEST = 512
 """Tokens that the work on a text is thought to take at most, before the model is there to be asked."""
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as the library looks for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +42,56 @@ class Encoded:
     seen: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """What is put before a text, and how many tokens that is."""
+
+    text: str
+    tokens: int
+
+
 class Encoder(ServedModel):
-    """A sentence-transformers model; prompts that it names for queries and documents are applied."""
+    """A sentence-transformers model; prompts that it names for queries and documents are applied.
+
+    One that pools the states of a transformer is taken apart: its layers run on the backend that was asked for, what is
+    put on them in float32. Any other runs as its library runs it.
+    """
 
     kind = "bi_encoder"
-    _model: SentenceTransformer
-    _counter: Any
+    _dimensions: int
+    _query_prompt: _Prompt
+    _document_prompt: _Prompt
+    _tokenise: Tokeniser
+    _template: Template
+    _most: int
+    _reading: Reading[Vectors]
+    _library: LibraryTexts | None = None
 
     def _load(self) -> None:
         from sentence_transformers import SentenceTransformer
 
+        from cascade.inference.sentence_head import taken_apart
+        from cascade.inference.text_encoder import DOCUMENT_PROMPTS, QUERY_PROMPTS, most_tokens, prompt_of
+
         hide_loading_bars()
-        self._model = SentenceTransformer(resolve_model(self.reference), device=pick_device(self.device))
-        # Counting goes by a copy: a tokenizer keeps whether it cuts and pads, and threads that encode share this one.
-        self._counter = copy.deepcopy(self._model.tokenizer)
-        self._tokeniser = Tokeniser(self._model.tokenizer)
-        vector = self._encode_query("self-test")[0]
+        folder = resolve_model(self.reference)
+        model = SentenceTransformer(folder, device=pick_device(self.device))
+        self._dimensions = cast("int", model.get_embedding_dimension())
+        self._tokenise = self._tokeniser = Tokeniser(model.tokenizer)
+        prompts = [prompt_of(model, names) for names in (QUERY_PROMPTS, DOCUMENT_PROMPTS)]
+        of_prompts = [made.total for made in self._tokenise(prompts)]
+        self._query_prompt, self._document_prompt = map(_Prompt, prompts, of_prompts)
+        parts = taken_apart(model)
+        if parts is None:
+            self.run_as_library()
+            self._library = LibraryTexts(model, self.observe_batch)
+            self._most = 2**31 if model.max_seq_length is None else int(model.max_seq_length)
+        else:
+            backbone, self._template, head = parts
+            self._most = most_tokens(backbone, [model.max_seq_length])
+            tower = self.make_tower(backbone, folder, self._read)
+            self._reading = Reading(tower, head, self.observe_batch, same_bits=self.deterministic)
+        vector = run_through(self._encoding(["self-test"], self._query_prompt, _BATCH_TOKENS))[0][0]
         if not np.isfinite(vector).all() or abs(float(np.linalg.norm(vector)) - 1) > 1e-3:
             raise ModelLoadError(
                 self.reference,
@@ -68,83 +102,64 @@ class Encoder(ServedModel):
     def dimensions(self) -> int:
         """Components of a vector; loads the model."""
         self.ensure_loaded()
-        return cast("int", self._model.get_embedding_dimension())
+        return self._dimensions
 
     async def encode_query(self, text: str, *, budget: Budget) -> tuple[Vectors, Usage]:
         """A float32 vector (dimensions,) of unit length, which may be one that is remembered: nobody may change it."""
         memory = self.cache.of(budget.account.name)
         if (known := memory.query(text)) is not None:
-            return known, Usage(cached=1)
+            return known, Usage(cached=1, backend=self.backend)
 
-        def work() -> tuple[Vectors, int]:
+        def work() -> Stepwise[tuple[Vectors, tuple[Seen, ...]]]:
             self.ensure_loaded()
-            return self._encode_query(text)
+            return (yield from self._encoding([text], self._query_prompt, self.step_tokens(_BATCH_TOKENS)))
 
         expected = approximate_tokens([text], most=_LONGEST)
-        (vector, tokens), waited = await self.queue.run(work, budget=budget, tokens=expected)
-        memory.keep_query(vector, text)
-        return vector, Usage(queue_time=waited, tokens=tokens)
+        (vectors, seen), waited = await self.queue.run(work, budget=budget, tokens=expected)
+        memory.keep_query(vectors[0], text)
+        return vectors[0], Usage(queue_time=waited, tokens=seen[0][0], backend=self.backend)
 
     async def encode_passages(self, passages: Sequence[str], *, budget: Budget) -> Encoded:
-        """Encode in the queue, a batch a step, so that others get their turn and nothing runs that nobody waits for."""
+        """Encode in the queue, in batches that others share, so that nothing runs that nobody waits for."""
+
+        def work() -> Stepwise[tuple[Vectors, tuple[Seen, ...]]]:
+            self.ensure_loaded()
+            return (yield from self._encoding(passages, self._document_prompt, self.step_tokens(_BATCH_TOKENS)))
+
         expected = approximate_tokens(passages, most=_LONGEST)
-        (vectors, seen), waited = await self.queue.run(
-            lambda: self._encoding_passages(passages), budget=budget, tokens=expected
-        )
+        (vectors, seen), waited = await self.queue.run(work, budget=budget, tokens=expected)
         return Encoded(vectors, waited, seen)
 
-    def _encoding_passages(self, passages: Sequence[str]) -> Stepwise[tuple[Vectors, tuple[tuple[int, int], ...]]]:
-        self.ensure_loaded()
-        prompt = next((p for name in _DOCUMENT_PROMPTS if (p := self._model.prompts.get(name))), "")
-        beside = self._lengths([prompt])[0]
-        room = self._room - beside
-        seen = [(min(length, room), length) for length in self._lengths(passages)]
-        vectors = np.empty((len(passages), self.dimensions), dtype=np.float32)
-        whole = [kept + beside + self._markers for kept, _ in seen]
-        for rows in by_token_budget(whole, self.step_tokens(_BATCH_TOKENS)):
-            tokens = sum(seen[row][0] for row in rows)
-            yield tokens
-            start = time.perf_counter()
-            vectors[rows] = self.encode_documents([passages[row] for row in rows])
-            self.observe_batch(len(rows), tokens, time.perf_counter() - start)
-        return vectors, tuple(seen)
-
     def encode_documents(self, passages: Sequence[str]) -> Vectors:
-        """float32 vectors (n, dimensions) of unit length, in this thread."""
+        """float32 vectors (n, dimensions) of unit length, in this thread, in large batches."""
         self.ensure_loaded()
-        if not passages:
-            return np.zeros((0, self.dimensions), dtype=np.float32)
-        vectors = self._model.encode_document(
-            list(passages),
-            batch_size=32,
-            normalize_embeddings=True,
-            convert_to_numpy=True,
-            show_progress_bar=False,
-        )
-        return np.asarray(vectors, dtype=np.float32)
+        return run_through(self._encoding(passages, self._document_prompt, _BATCH_TOKENS))[0]
 
-    def _encode_query(self, text: str) -> tuple[Vectors, int]:
-        start = time.perf_counter()
-        vectors: Any = self._model.encode_query(
-            [text], normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
-        )
-        tokens = min(self._lengths([text])[0], self._room)
-        self.observe_batch(1, tokens, time.perf_counter() - start)
-        return np.asarray(vectors[0], dtype=np.float32), tokens
-
-    def _lengths(self, texts: Sequence[str]) -> list[int]:
+    def _encoding(
+        self, texts: Sequence[str], prompt: _Prompt, most_tokens: int
+    ) -> Stepwise[tuple[Vectors, tuple[Seen, ...]]]:
+        """The vectors (n, dimensions) of texts, and what was seen of each."""
         if not texts:
-            return []
-        ids = self._counter(list(texts), add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
-        return [len(one) for one in ids]
+            return np.zeros((0, self._dimensions), dtype=np.float32), ()
+        rows: Rows[Any, Vectors]
+        if self._library is not None:
+            beside = self._library.special_tokens + prompt.tokens
+            totals = self._library.lengths(texts)
+            lengths = [min(total + beside, self._most) for total in totals]
+            lane = self._library.lane(prompt is self._query_prompt, 1 if self.deterministic else most_tokens)
+            rows = Rows(lane, list(zip(texts, lengths, strict=True)), lengths)
+        else:
+            beside = self._template.size + prompt.tokens
+            made = self._tokenise([prompt.text + text for text in texts] if prompt.text else texts)
+            totals = [max(one.total - prompt.tokens, 0) for one in made]
+            tokens = [self._template.tokens(one.ids[: self._most - self._template.size]) for one in made]
+            rows = Rows(self._reading.lane(most_tokens), tokens, [one.length for one in tokens])
+        yield rows
+        room = max(self._most - beside, 0)
+        seen = tuple((min(total, room), total) for total in totals)
+        return np.stack(rows.results), seen
 
-    @property
-    def _room(self) -> int:
-        """The most tokens of a text that a vector is made of."""
-        most = self._model.max_seq_length
-        return 2**31 if most is None else int(most) - self._markers
-
-    @property
-    def _markers(self) -> int:
-        """How many special tokens a text has beside its own."""
-        return int(self._counter.num_special_tokens_to_add(pair=False))
+    def _read(self, query: str, passage: str) -> Sequence[Tokens]:
+        """How backends are timed: both as documents."""
+        most = min(self._most, _LONGEST) - self._template.size
+        return [self._template.tokens(one.ids[:most]) for one in self._tokenise([query, passage])]

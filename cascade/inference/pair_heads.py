@@ -121,8 +121,7 @@ def taken_apart(model: CrossEncoder) -> tuple[Backbone, PairHead] | None:
     if body is None or len(model) > 1 or prompt or template is None or model.activation_fn is None:
         return None
     whole: Any = model.transformers_model
-    whole = whole.cpu().float()
-    backbone = backbone_of(getattr(whole, body))
+    backbone = backbone_of(getattr(whole.cpu(), body))
     if backbone.bert is None or len(backbone.bert.words) < len(tokenizer):
         return None
     if len(backbone.bert.types) == 1:
@@ -132,10 +131,10 @@ def taken_apart(model: CrossEncoder) -> tuple[Backbone, PairHead] | None:
 
 def _logits(whole: Any, body: str) -> Callable[[Tensor], Tensor]:
     if body == "bert":
-        pooler, classifier = whole.bert.pooler, whole.classifier
+        pooler, classifier = whole.bert.pooler.float(), whole.classifier.float()
         return lambda first: classifier(pooler(first[:, None]))
     if body == "roberta":
-        head = whole.classifier
+        head = whole.classifier.float()
         return lambda first: head(first[:, None])
-    before, after = whole.pre_classifier, whole.classifier
+    before, after = whole.pre_classifier.float(), whole.classifier.float()
     return lambda first: after(torch.relu(before(first)))
