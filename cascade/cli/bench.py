@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -93,10 +94,7 @@ def _command(name: str) -> Callable[..., None]:
 
         from cascade.bench import catalogue, tables
 
-        def tell(line: str) -> None:
-            typer.echo(line, err=True)
-
-        found = catalogue.run(name, options, tell)
+        found = catalogue.run(name, options, _tell)
         if html is not None:
             from cascade.bench.html import render
 
@@ -108,6 +106,52 @@ def _command(name: str) -> Callable[..., None]:
             Console().print(tables.render(found))
 
     return run
+
+
+@app.command("all")
+def all_command(
+    rounds: Rounds = _ROUNDS,
+    threads: Threads = None,
+    collection: CollectionFolder = None,
+    collections: Collections = None,
+    peers: Peers = None,
+    seconds: Seconds = None,
+    quick: Quick = False,
+    out: Annotated[Path, typer.Option(help="Folder for bench.html and bench.json.", file_okay=False)] = Path(
+        "build/bench"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Run every bench within 20 minutes, and write a page and a JSON file.
+
+    One that fails, or is not done in its time, is reported and does not end the rest; the exit status is 1 then.
+    """
+    options = _options(rounds, threads, collection, collections, peers, seconds, quick)
+    from rich.console import Console
+
+    from cascade.bench import tables
+    from cascade.bench.all import everything
+    from cascade.bench.html import render
+
+    found = everything(options, _tell)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "bench.html").write_text(render(found.results, found.failures, found.seconds), encoding="utf-8")
+    (out / "bench.json").write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        print_json(found.to_json())
+    else:
+        console = Console()
+        for result in found.results:
+            console.print(tables.render(result))
+    for name, reason in found.failures.items():
+        typer.echo(f"{name} came to no result: {reason}", err=True)
+    typer.echo(f"{out / 'bench.html'}, {out / 'bench.json'}", err=True)
+    if found.failures:
+        raise typer.Exit(1)
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _register() -> None:

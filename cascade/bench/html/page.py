@@ -9,8 +9,15 @@ from cascade.bench.result import Result
 from cascade.evaluate.html.document import document
 
 
-def render(results: Sequence[Result], failures: Mapping[str, str] | None = None) -> str:
-    """One HTML document that asks no network for anything; `failures` are benches by name that came to no result."""
+def render(
+    results: Sequence[Result],
+    failures: Mapping[str, str] | None = None,
+    seconds: Mapping[str, float] | None = None,
+) -> str:
+    """One HTML document that asks no network for anything.
+
+    `failures` are benches by name that came to no result, and why; `seconds` are what benches took, by name.
+    """
     machine = results[0].machine if results else {}
     return document(
         "cascade.bench.html",
@@ -18,5 +25,6 @@ def render(results: Sequence[Result], failures: Mapping[str, str] | None = None)
         view(results),
         results=[{"found": result, "quality": rows(result.quality)} for result in results],
         failures=failures or {},
+        seconds=seconds or {},
         machine=machine,
     )
