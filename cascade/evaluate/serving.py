@@ -81,9 +81,14 @@ async def serving(
 @contextmanager
 def _alone(settings: Settings) -> Iterator[Settings]:
     """`settings` without what is for others: a store of its own, so that nothing measured is anybody's usage, and no
-    credentials, which this process would have to have.
+    credentials, which this process would have to have. Nothing is remembered: every answer costs what it costs.
     """
     with TemporaryDirectory(prefix="cascade-") as folder:
         own: dict[str, object] = dict.fromkeys(("tls_certificate", "tls_key", "tls_client_ca", "jwt_jwks"))
-        own |= {"store_url": f"sqlite:///{folder}/control.db", "host": "127.0.0.1", "require_credentials": False}
+        own |= {
+            "store_url": f"sqlite:///{folder}/control.db",
+            "host": "127.0.0.1",
+            "require_credentials": False,
+            "cache_mb": 0,
+        }
         yield settings.model_copy(update=own)

@@ -45,7 +45,8 @@ class ServerProcess:
 async def servers(folder: Path, each: Mapping[str, Mapping[str, str]]) -> AsyncIterator[dict[str, ServerProcess]]:
     """Servers by name with their settings, by Settings' names, started together. Raises ServerError.
 
-    Nothing of this process's CASCADE_ environment reaches them. Their logs are in `folder`.
+    Nothing of this process's CASCADE_ environment reaches them. Their logs are in `folder`. The same questions come
+    again and again, and each is to be work: unless they are told to, servers remember nothing.
     """
     async with AsyncExitStack() as stack:
         # All of them are waited for, so that none is left behind by the failure of another.
@@ -58,7 +59,7 @@ async def servers(folder: Path, each: Mapping[str, Mapping[str, str]]) -> AsyncI
 
 
 async def _start(folder: Path, name: str, settings: Mapping[str, str], stack: AsyncExitStack) -> ServerProcess:
-    given = {"port": "0", "metrics_port": "0", "data_dir": str(folder / "data"), **settings}
+    given = {"port": "0", "metrics_port": "0", "data_dir": str(folder / "data"), "cache_mb": "0", **settings}
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CASCADE_")}
     environment |= {f"CASCADE_{key.upper()}": value for key, value in given.items()}
     log = folder / f"{name}.log"

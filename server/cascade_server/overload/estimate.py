@@ -86,8 +86,12 @@ class Estimates:
         return tuple(replace(work, ratio=self._ratios.get((*key, work.stage), 1.0)) for work in works)
 
     def learn(self, key: tuple[str, ...], works: Iterable[Work], trace: Iterable[StageTrace]) -> None:
-        """What `works` foretold was, where a stage came to its end, what `trace` says."""
-        ended = {t.stage: t.tokens for t in trace if t.status in (StageStatus.COMPLETED, StageStatus.REDUCED)}
+        """What `works` foretold was, where a stage came to its end, what `trace` says.
+
+        Where anything was remembered, less was read than texts of these lengths take: nothing is learnt from that.
+        """
+        to_the_end = (StageStatus.COMPLETED, StageStatus.REDUCED)
+        ended = {t.stage: t.tokens for t in trace if t.status in to_the_end and not t.cached}
         for work in works:
             if work.foretold > 0 and work.stage in ended:
                 self._remember((*key, work.stage), max(_LEAST_RATIO, ended[work.stage] / work.foretold))

@@ -179,6 +179,8 @@ class Gate:
             stage, model = ended.get(place.work.stage), place.work.model
             if stage is None or model is None or stage.status not in _MEASURED or model not in self._limits:
                 continue
+            if stage.cached and not stage.tokens:
+                continue  # the model was not asked: how soon this was done says nothing of how busy it is
             tokens = stage.tokens or place.work.tokens
             limit, foretold = self._limits[model], (place.ahead + tokens) * place.rate
             limit.observe(tokens, tokens * place.rate, stage.run_time, place.ahead)

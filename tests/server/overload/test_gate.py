@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -236,6 +236,27 @@ async def test_a_tenant_is_charged_what_was_read(still: Callable[[float], None])
         with pytest.raises(QuotaExceededError):
             await bench.plan(stack, quota=Quota(tokens_per_second=200.0, max_request_tokens=10))
     assert bench.refusals == [("red", "request_tokens")]
+
+
+async def test_what_was_remembered_is_charged_nothing_and_teaches_nothing(still: Callable[[float], None]) -> None:
+    bench = Bench()
+    for _ in range(30):
+        async with AsyncExitStack() as stack:
+            admitted = await bench.plan(stack, quota=RATE)
+            admitted.ended((replace(trace(0, seconds=1e-4)[0], cached=10),))
+    assert bench.limits == {}
+    async with AsyncExitStack() as stack:
+        assert (await bench.plan(stack, quota=RATE)).tokens == pytest.approx(1000)
+        with pytest.raises(OverloadedError):  # foretold at the pace of what was read, not of what was found
+            await bench.plan(stack, account=BLUE, seconds=1.5)
+
+
+async def test_what_was_remembered_in_part_teaches_nothing_of_its_length() -> None:
+    bench = Bench()
+    async with AsyncExitStack() as stack:
+        (await bench.plan(stack)).ended((replace(trace(100)[0], cached=9),))
+    async with AsyncExitStack() as stack:
+        assert (await bench.plan(stack)).tokens == pytest.approx(1000)
 
 
 async def test_a_request_that_its_caller_gives_up_is_charged_as_expected(still: Callable[[float], None]) -> None:
