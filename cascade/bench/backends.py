@@ -62,7 +62,7 @@ def _pairs(
     runs = {name: _scoring(model, turn) for name, model in models.items()}
     measured = _each("cross-encoder", runs, depth, "pairs/s", turn.cases, options, tell)
     scores = {name: [_score(model, work) for work in turn.works] for name, model in models.items()}
-    quality = {
+    quality: dict[str, Any] = {
         name: {"kendall_tau": tau(found, scores[BASE]), "same_bits": _same_bits(models[name], turn.work)}
         for name, found in scores.items()
     }
@@ -84,7 +84,7 @@ def _sentences(
     runs = {name: _encoding(encoder, drawn) for name, encoder in encoders.items()}
     measured = _each("bi-encoder", runs, len(drawn), "sentences/s", (), options, tell)
     vectors: dict[BackendName, Vectors] = {name: encoder.encode_documents(drawn) for name, encoder in encoders.items()}
-    quality = {
+    quality: dict[str, Any] = {
         name: {"cosine_least": float((found * vectors[BASE]).sum(axis=1).min())} for name, found in vectors.items()
     }
     return measured, quality, notes
