@@ -18,8 +18,6 @@ ALL = Goal(floor=100, aim=100)
 """Per cent of the mixes."""
 
 _TOKENS = 48  # of a pair at most: what decides is how many there are in a batch, and short ones are quick
-    48  # of a pair: what decides is how many sequences a batch has and how long they are, and short ones are quick
-)
 _BATCHES = (64, 128, 256, 512)
 
 
