@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,7 @@ from cascade.cli.output import print_json, print_table, table
 
 if TYPE_CHECKING:
     from cascade.evaluate.quantize import Asked, Kind
-    from cascade.inference.towers.records import Record
+    from cascade.inference.towers.records import Measured, Record
 
 
 class Int8(StrEnum):
@@ -161,22 +161,23 @@ def _beside(model: str) -> Path:
 def _print(record: Record) -> None:
     from cascade.inference.towers.records import MOST_LOSS
 
+    measured = record.collections
     shown = table(
-        "collection", "queries", "nDCG@10 fp32", record.backend, "loss (95 %)", "p", "Kendall tau", "speed",
-        numbers=(1, 2, 3, 4, 5, 6, 7),
-    )  # fmt: skip
-    for one in record.collections:
-        loss = f"{one.loss:+.4f} ({one.low:+.4f} to {one.high:+.4f})"
-        shown.add_row(
-            f"{one.collection} {one.split}",
-            str(one.queries),
-            f"{one.ndcg_fp32:.4f}",
-            f"{one.ndcg:.4f}",
-            loss,
-            f"{one.p:.3f}",
-            f"{one.kendall_tau:.3f}",
-            f"{one.speed:.2f}x",
-        )
+        "", *(f"{one.collection} {one.split}" for one in measured), numbers=tuple(range(1, len(measured) + 1))
+    )
+    rows: dict[str, Callable[[Measured], str]] = {
+        "queries": lambda one: f"{one.queries:,}",
+        "candidates of a query": lambda one: f"{one.candidates:,}",
+        "nDCG@10, torch-fp32": lambda one: f"{one.ndcg_fp32:.4f}",
+        f"nDCG@10, {record.backend}": lambda one: f"{one.ndcg:.4f}",
+        "loss": lambda one: f"{one.loss:.4f}",
+        "its 95 % interval": lambda one: f"{one.low:.4f} to {one.high:.4f}",
+        "p": lambda one: f"{one.p:.4f}",
+        "Kendall tau": lambda one: f"{one.kendall_tau:.4f}",
+        "times as fast": lambda one: f"{one.speed:.2f}",
+    }
+    for name, cell in rows.items():
+        shown.add_row(name, *(cell(one) for one in measured))
     print_table(shown)
     if record.acceptable:
         typer.echo(f"backend: auto may take {record.backend}: no loss is more than {MOST_LOSS}")

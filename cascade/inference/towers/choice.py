@@ -38,8 +38,8 @@ _MOST_SECONDS = 5.0
 """Of all measuring together; a round that was begun is ended."""
 _NO_GAIN = 1.05
 """What is faster by less than this is not worth being less exact."""
-_CONVERTED_SOON = 60_000_000
-"""Weights up to which OpenVINO converts a model in a few seconds."""
+_CONVERTED_SOON = range(1_000_000, 60_000_000)
+"""Weights of a model that OpenVINO converts in a few seconds; with fewer there is nothing to win."""
 _VERSIONS = ("torch", "openvino", "nncf", "onnxruntime", "onnx", "numba", "cascade-ranking")
 _REVISION = 1
 """Of the towers: what was measured of others is measured again."""
@@ -168,8 +168,8 @@ def _candidates(model: _Model) -> tuple[BackendName, ...]:
 def _soon(model: _Model) -> bool:
     from cascade.inference.towers.openvino_tower import OpenVinoTower
 
-    small = sum(tensor.numel() for tensor in model.backbone.parameters()) <= _CONVERTED_SOON
-    return small or OpenVinoTower.is_kept("openvino-bf16", model.weights)
+    soon = sum(tensor.numel() for tensor in model.backbone.parameters()) in _CONVERTED_SOON
+    return soon or OpenVinoTower.is_kept("openvino-bf16", model.weights)
 
 
 def _acceptable(model: _Model, backend: BackendName) -> bool:
@@ -247,7 +247,11 @@ def installed(package: str) -> str:
 
 def runtime(backend: BackendName) -> str:
     """The versions of what runs it, as in 'openvino 2026.4, nncf 3.4'."""
-    packages = {"openvino": ("openvino", "nncf"), "onnx": ("onnxruntime", "onnx"), "native": ("torch", "numba")}
+    packages = {
+        "native": ("cascade-ranking", "torch", "numba"),
+        "openvino": ("openvino", "nncf"),
+        "onnx": ("onnxruntime", "onnx"),
+    }
     used = packages.get(backend.partition("-")[0], ("torch",))
     return ", ".join(f"{name} {installed(name)}" for name in used)
 

@@ -33,6 +33,8 @@ INPUTS = ("ids", "positions", "types", "parts")
 _REVISION = 1
 """Of this code: what another one converted is converted again."""
 _SHELF = "backends"
+_MOST_KEPT = 12
+"""Models of a backend; the least recently used are let go, and converted again when they are wanted."""
 
 
 def missing(packages: Sequence[str]) -> str | None:
@@ -64,12 +66,22 @@ def converted(backend: BackendName, key: str, build: Callable[[Path], None]) -> 
     Where the cache cannot be written, a folder of this process alone, which is told of.
     """
     try:
-        return ensure(cache_root(), backend, key, build, shelf=_SHELF)
+        folder = ensure(cache_root(), backend, key, build, shelf=_SHELF)
+        folder.touch()  # the time of its last use
+        _sweep(folder.parent, backend)
+        return folder
     except OSError as error:
         log.warning("backend_not_kept", backend=backend, reason=str(error))
     folder = Path(tempfile.mkdtemp(prefix=f"cascade-{backend}-"))
     build(folder)
     return folder
+
+
+def _sweep(shelf: Path, backend: BackendName) -> None:
+    """Let go what was not used for longest: every training makes new weights, and a conversion may be large."""
+    folders = sorted(shelf.glob(f"{backend}-*"), key=lambda folder: -folder.stat().st_mtime)
+    for folder in folders[_MOST_KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def discard(folder: Path) -> None:

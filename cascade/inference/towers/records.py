@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -105,10 +105,13 @@ def shipped_file(name: str) -> Path:
 def write(record: Record, path: Path) -> None:
     """Put `record` into the file, in the place of that of the same weights and backend; whole or not at all.
 
+    What that one says of other collections is kept, where it was measured with the same versions on such a machine.
     Raises OSError, and ValueError for a file that holds something else.
     """
     others = read(path) if path.is_file() else ()
     kept = [one for one in others if (one.weights, one.backend) != (record.weights, record.backend)]
+    for one in set(others).difference(kept):
+        record = _together(one, record)
     rows = [asdict(one) for one in sorted((*kept, record), key=lambda one: (one.weights, one.backend))]
     write_whole(path, json.dumps({"records": rows}, indent=2, ensure_ascii=False) + "\n")
 
@@ -137,6 +140,13 @@ def write_whole(path: Path, text: str) -> None:
     except OSError:
         Path(part.name).unlink(missing_ok=True)
         raise
+
+
+def _together(before: Record, now: Record) -> Record:
+    if replace(before, collections=()) != replace(now, collections=()):
+        return now
+    measured = {(one.collection, one.split): one for one in (*before.collections, *now.collections)}
+    return replace(now, collections=tuple(measured.values()))
 
 
 def _told(path: Path) -> Iterable[Record]:

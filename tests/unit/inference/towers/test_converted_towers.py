@@ -75,6 +75,21 @@ def test_nothing_but_the_model_is_left_of_a_conversion(made: Made, converted_cac
     assert kept == {"model.xml", "model.bin", "model.onnx"}
 
 
+def test_what_was_not_used_for_longest_is_let_go(own_cache: Path) -> None:
+    import os
+
+    def build(folder: Path) -> None:
+        (folder / "model.onnx").write_text("weights", encoding="utf-8")
+
+    for number in range(14):
+        folder = conversion.converted("onnx-int8", f"{number:02}", build)
+        os.utime(folder, (number, number))
+        conversion.converted("onnx-int8", "00", build)
+    other = conversion.converted("openvino-int8", "00", build)
+    kept = sorted(path.name for path in other.parent.iterdir())
+    assert kept == ["onnx-int8-00", *(f"onnx-int8-{number:02}" for number in range(3, 14)), "openvino-int8-00"]
+
+
 def test_a_cache_that_cannot_be_written_is_told_of(
     tiny_backbone: Backbone, own_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -29,6 +29,16 @@ def test_a_record_takes_the_place_of_that_of_the_same_weights_and_backend_alone(
     assert set(read(tmp_path / FILE)) == {other, again}
 
 
+def test_a_record_keeps_what_was_measured_alike_on_other_collections(tmp_path: Path) -> None:
+    again, other = replace(MEASURED, loss=0.5), replace(MEASURED, collection="rain")
+    for measured in (MEASURED, other, again):
+        write(replace(RECORD, collections=(measured,)), tmp_path / FILE)
+    (found,) = read(tmp_path / FILE)
+    assert found.collections == (again, other)
+    write(replace(RECORD, runtime="another"), tmp_path / FILE)
+    assert read(tmp_path / FILE) == (replace(RECORD, runtime="another"),)
+
+
 def test_a_models_own_record_comes_before_that_of_the_cache(own_cache: Path, tmp_path: Path) -> None:
     write(replace(RECORD, threads=1), cached_file("abc"))
     assert find("abc", "native-int8", tmp_path) == replace(RECORD, threads=1)
