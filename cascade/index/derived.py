@@ -24,7 +24,7 @@ from cascade.index.vectors import FLAT_LIMIT, VectorSearch
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_FORMAT = 1
+_FORMAT = 2
 _TOKENS = "tokens"
 _TOKEN_IDS = "token_ids"
 _KEEP = 2

@@ -1,4 +1,4 @@
-"""Nearest vectors: exact while few, on a graph of measured recall beyond."""
+"""Nearest vectors: exact while few, by codes of measured recall beyond."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cascade.index.graph import RECALL_WANTED, Graph
+from cascade.index.approximate import RECALL_WANTED, Approximate
 from cascade.index.info import Vectors
 from cascade.index.vectors import Predecessor, VectorSearch
 
@@ -23,9 +23,14 @@ def _ids(rows: int) -> list[str]:
 
 
 def _build(
-    vectors: Vectors, folder: Path, limit: int, before: Predecessor | None = None, ids: list[str] | None = None
+    vectors: Vectors,
+    folder: Path,
+    limit: int,
+    before: Predecessor | None = None,
+    ids: list[str] | None = None,
+    graph_from: int = 10**9,
 ) -> VectorSearch:
-    VectorSearch.build(vectors, ids or _ids(len(vectors)), folder, before, limit)
+    VectorSearch.build(vectors, ids or _ids(len(vectors)), folder, before, limit, graph_from)
     return VectorSearch.load(folder)
 
 
@@ -41,9 +46,11 @@ def few(tmp_path: Path) -> VectorSearch:
     return _build(_unit(ROWS), tmp_path / "few", limit=ROWS)
 
 
-@pytest.fixture
-def many(tmp_path: Path) -> VectorSearch:
-    return _build(_unit(ROWS), tmp_path / "many", limit=100)
+@pytest.fixture(params=["ivf", "hnsw"])
+def many(tmp_path: Path, request: pytest.FixtureRequest) -> VectorSearch:
+    found = _build(_unit(ROWS), tmp_path / "many", limit=100, graph_from=10**9 if request.param == "ivf" else 100)
+    assert found.kind == request.param
+    return found
 
 
 QUERY = _unit(1, seed=9)[0]
@@ -56,22 +63,50 @@ def test_few_vectors_are_searched_exactly(few: VectorSearch) -> None:
     assert scores == pytest.approx(_unit(ROWS)[rows] @ QUERY, abs=1e-5)
 
 
-def test_many_vectors_are_searched_on_a_graph_with_the_recall_that_was_asked_for(many: VectorSearch) -> None:
-    assert many.kind == "hnsw"
+def test_many_vectors_are_searched_with_the_recall_that_was_asked_for(many: VectorSearch) -> None:
     assert many.recall >= RECALL_WANTED
-    rows, _ = many.search(QUERY, 20, None)
+    rows, scores = many.search(QUERY, 20, None)
     assert len(set(rows.tolist()) & set(_exact(_unit(ROWS), QUERY, 20))) >= 19
+    assert scores == pytest.approx(_unit(ROWS)[rows] @ QUERY, abs=1e-6)
+
+
+def test_a_search_is_as_narrow_as_the_recall_allows() -> None:
+    middles = _unit(40)
+    vectors = middles[np.arange(8000) % 40] + 0.02 * _unit(8000, seed=2)
+    assert Approximate.build("ivf", vectors).width < Approximate.build("ivf", _unit(8000)).width
+
+
+def test_lists_that_reach_the_recall_in_no_other_way_are_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cascade.index.approximate.RECALL_WANTED", 0.99999)
+    found = Approximate.build("ivf", np.random.default_rng(0).standard_normal((3000, 64)).astype(np.float32))
+    assert found.width == found.codes.widths[-1] == found.codes.index.nlist
+    assert found.recall > 0.999
 
 
 def test_a_graph_that_cannot_reach_the_recall_says_what_it_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cascade.index.graph._SHAPES", ((2, 2), (2, 4)))
-    monkeypatch.setattr("cascade.index.graph._WIDTHS", (1,))
-    graph = Graph.build(_unit(3000))
-    assert 0.0 < graph.recall < RECALL_WANTED
+    monkeypatch.setattr("cascade.index.codes._LINKS", 2)
+    monkeypatch.setattr("cascade.index.codes._LINKING_WIDTH", 2)
+    assert 0.0 < Approximate.build("hnsw", _unit(3000)).recall < RECALL_WANTED
 
 
-@pytest.mark.parametrize("share", [0.02, 0.6])
-def test_a_filter_is_met_before_the_best_are_chosen(many: VectorSearch, share: float) -> None:
+def test_vectors_of_any_length_keep_their_order(tmp_path: Path) -> None:
+    long = 50 * _unit(ROWS) * np.linspace(0.1, 1, ROWS, dtype=np.float32)[:, None]
+    rows, scores = _build(long, tmp_path / "long", limit=100).search(QUERY, 20, None)
+    assert len(set(rows.tolist()) & set(_exact(long, QUERY, 20))) >= 19
+    assert scores == pytest.approx(long[rows] @ QUERY, abs=1e-4)
+
+
+def test_vectors_that_are_all_zero_are_found(tmp_path: Path) -> None:
+    rows, scores = _build(np.zeros((300, 8), dtype=np.float32), tmp_path / "zero", 100).search(QUERY[:8], 20, None)
+    assert (len(rows), scores.tolist()) == (20, [0.0] * 20)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.6])
+def test_a_filter_is_met_before_the_best_are_chosen(
+    many: VectorSearch, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cascade.index.approximate._FEW", 50)
+    monkeypatch.setattr("cascade.index.approximate._COMPARED_LEAST", 20)
     allowed = np.random.default_rng(1).random(ROWS) < share
     rows, _ = many.search(QUERY, 10, allowed)
     assert allowed[rows].all()
@@ -94,13 +129,14 @@ def test_fewer_vectors_than_asked_for_are_all_found(tmp_path: Path) -> None:
     assert sorted(rows.tolist()) == [0, 1, 2]
 
 
-def test_a_few_changes_keep_the_graph_and_are_found_beside_it(many: VectorSearch, tmp_path: Path) -> None:
+def test_a_few_changes_keep_the_codes_and_are_found_beside_it(many: VectorSearch, tmp_path: Path) -> None:
     ids, vectors = _ids(ROWS), _unit(ROWS)
     after_ids = [*ids[1:-1], "e00000"]  # the first and the last gone, one new at the end
     after = np.vstack([vectors[1:-1], QUERY[None, :]])
     after[5] = -vectors[6]  # and one that says something else now
     search = _build(after, tmp_path / "after", 100, Predecessor(many, ids, tmp_path / "many"), after_ids)
-    assert os.path.samefile(tmp_path / "many" / "graph.faiss", tmp_path / "after" / "graph.faiss")
+    for file in ("codes.faiss", "codes.npy"):
+        assert os.path.samefile(tmp_path / "many" / file, tmp_path / "after" / file)
     assert search.flat_rows.tolist() == [5, ROWS - 2]
     assert search.search(QUERY, 1, None)[0].tolist() == [ROWS - 2]
     assert search.search(after[5], 1, None)[0].tolist() == [5]
@@ -109,10 +145,10 @@ def test_a_few_changes_keep_the_graph_and_are_found_beside_it(many: VectorSearch
     assert found.max() < len(after)
 
 
-def test_many_changes_build_the_graph_anew(many: VectorSearch, tmp_path: Path) -> None:
+def test_many_changes_make_the_codes_anew(many: VectorSearch, tmp_path: Path) -> None:
     after = np.vstack([_unit(ROWS)[:-100], _unit(100, seed=3)])
     search = _build(after, tmp_path / "after", 100, Predecessor(many, _ids(ROWS), tmp_path / "many"))
-    assert not os.path.samefile(tmp_path / "many" / "graph.faiss", tmp_path / "after" / "graph.faiss")
+    assert not os.path.samefile(tmp_path / "many" / "codes.faiss", tmp_path / "after" / "codes.faiss")
     assert len(search.flat_rows) == 0
 
 
