@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,11 @@ from cascade.inference.towers.backbone import Backbone
 from cascade.inference.towers.make import available, make_tower
 from cascade.inference.towers.openvino_tower import OpenVinoTower
 from cascade.inference.towers.records import fingerprint
+from cascade.inference.towers.same_bits import SameBits
 from cascade.inference.towers.strip import Strip
 from cascade.inference.towers.torch_tower import TorchTower
 from cascade.inference.towers.tower import BackendName, States, Tower
-from tests.unit.inference.towers.conftest import read, strip
+from tests.unit.inference.towers.conftest import read, sequence, strip
 
 CONVERTED: list[BackendName] = [name for name in available("cpu") if name.startswith(("openvino", "onnx"))]
 Made = Callable[[BackendName], Tower]
@@ -56,6 +58,17 @@ def test_states_are_those_of_the_model(
     assert found.shape == expected.shape
     assert found.dtype == np.dtype(np.float32)
     assert _cosine(expected, found) > (0.999 if backend == "openvino-bf16" else 0.9)
+
+
+@pytest.mark.parametrize("backend", CONVERTED)
+def test_one_at_a_time_states_are_the_same_bits_in_any_company(converted: Made, backend: BackendName) -> None:
+    tower = SameBits(converted(backend))
+    lengths = [3, 31, 8, 8, 60, 17]
+    whole = strip(lengths)
+    states = tower.states(whole)
+    for row, (start, end) in enumerate(pairwise(whole.starts)):
+        alone = tower.states(Strip.of([sequence(lengths[row], row)]))
+        assert np.array_equal(alone, states[start:end])
 
 
 @pytest.mark.parametrize("backend", CONVERTED)
