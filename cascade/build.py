@@ -147,14 +147,14 @@ def _reranker(config: TierConfig, models: Loan) -> Reranker:
         case JointConfig():
             return JointReranker(
                 config.name,
-                models.get(JointModel, config.model),
+                models.get(JointModel, config.model, backend=config.backend),
                 max_doc_tokens=config.max_doc_tokens,
                 max_block_tokens=config.max_block_tokens,
             )
         case LikelihoodConfig():
             return LikelihoodReranker(
                 config.name,
-                models.get(LikelihoodModel, config.model),
+                models.get(LikelihoodModel, config.model, backend=config.backend),
                 max_doc_tokens=config.max_doc_tokens,
                 max_batch_tokens=config.max_batch_tokens,
             )

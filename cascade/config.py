@@ -208,12 +208,17 @@ class LateInteractionConfig(_EncoderTier):
     max_batch_tokens: int = Field(4096, ge=64)
 
 
+LanguageBackend = Literal["auto", "torch-fp32", "torch-bf16", "native-int8"]
+"""What runs a language model; `auto` never rounds it to eight bits."""
+
+
 class JointConfig(_Tier):
     """A listwise LLM tier: one forward pass scores a block of documents by marker tokens."""
 
     kind: Literal["joint"]
     name: Name = "listwise"
     model: Model = "embedded:listwise"
+    backend: LanguageBackend = "auto"
     max_doc_tokens: int = Field(256, ge=16)
     max_block_tokens: int = Field(2048, ge=256)
 
@@ -224,6 +229,7 @@ class LikelihoodConfig(PointwiseTier):
     kind: Literal["likelihood"]
     name: Name = "listwise"
     model: Model = "embedded:smollm2-135m-instruct"
+    backend: LanguageBackend = "auto"
     max_doc_tokens: int = Field(256, ge=16)
     max_batch_tokens: int = Field(2048, ge=256)
 

@@ -11,14 +11,18 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from cascade.inference.device import pick_dtype
-from cascade.rerank.listwise.llama import LlamaDecoder
+from cascade.inference.towers.tower import Backend, BackendName
+from cascade.rerank.listwise.llama import LlamaDecoder, plain, torch_backend
 from cascade.rerank.listwise.span import Pass, Span
 
 ATTENTION = "cascade_packed"
+_DTYPES = {"torch-fp32": torch.float32, "torch-bf16": torch.bfloat16}
 
 
 class Decoder(Protocol):
     """Reads spans together without mixing them; called by one thread at a time."""
+
+    backend: BackendName
 
     def read(self, spans: Sequence[Span]) -> list[Tensor]:
         """Of each span the last layer's states [wanted, hidden_size], as its model's head would read them."""
@@ -29,6 +33,7 @@ class LibraryDecoder:
     """Any decoder stack of the transformers library, loaded with `attn_implementation=ATTENTION`."""
 
     def __init__(self, stack: Any) -> None:
+        self.backend: BackendName = torch_backend(stack)
         self._stack = stack
 
     def read(self, spans: Sequence[Span]) -> list[Tensor]:
@@ -69,17 +74,41 @@ def packed_attention(
 AttentionInterface.register(ATTENTION, packed_attention)
 
 
-def load_causal(source: str, device: str) -> Any:
+def load_causal(source: str, device: str, backend: Backend = "auto") -> Any:
     """The causal language model in the folder or hub id `source`, ready for `decoder_of` on `device`."""
     from transformers import AutoModelForCausalLM
 
-    loaded: Any = AutoModelForCausalLM.from_pretrained(source, dtype=pick_dtype(device), attn_implementation=ATTENTION)
+    dtype = dtype_of(backend, device)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation=ATTENTION)
     return loaded.to(device).eval()
 
 
-def decoder_of(stack: Any) -> Decoder:
-    """The fastest there is for this stack, which shares its weights and stays as it was."""
-    return LlamaDecoder(stack) if LlamaDecoder.runs(stack) else LibraryDecoder(stack)
+def dtype_of(backend: Backend, device: str) -> torch.dtype:
+    """The number format in which weights are loaded. Raises ValueError for a backend that runs no language model."""
+    if backend in _DTYPES:
+        return _DTYPES[backend]
+    if backend in ("auto", "native-int8"):
+        return pick_dtype(device)
+    raise ValueError(f"no language model runs on {backend}; expected auto, native-int8 or one of {', '.join(_DTYPES)}")
+
+
+def decoder_of(stack: Any, backend: Backend = "auto", *, threads: int | None = None) -> Decoder:
+    """What runs this stack as it is wanted; `auto` never rounds to eight bits, which costs quality.
+
+    The stack's weights are shared and stay as they were, but in eight bits its layers are given up. Raises ValueError
+    where that cannot be.
+    """
+    own = LlamaDecoder.runs(stack)
+    if backend != "native-int8":
+        return LlamaDecoder(stack) if own else LibraryDecoder(stack)
+    if not own or not plain(stack) or next(stack.parameters()).device.type != "cpu":
+        raise ValueError(
+            f"native-int8 runs Llama without biases on a processor, found {type(stack).__name__} on "
+            f"{next(stack.parameters()).device}; use backend auto"
+        )
+    from cascade.rerank.listwise.llama_eight_bits import EightBitLlama
+
+    return EightBitLlama(stack, threads=threads or torch.get_num_threads())
 
 
 def read_one(decoder: Decoder, ids: Sequence[int]) -> Tensor:

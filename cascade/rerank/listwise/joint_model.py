@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cascade.errors import ModelLoadError
-from cascade.inference.device import hide_loading_bars, pick_device, pick_dtype
+from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.model import ServedModel
 from cascade.inference.rows import Lane, Rows
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
@@ -53,7 +53,7 @@ class JointModel(ServedModel):
     def _load(self) -> None:
         from transformers import AutoTokenizer
 
-        from cascade.rerank.listwise.decoder import decoder_of
+        from cascade.rerank.listwise.decoder import decoder_of, dtype_of
         from cascade.rerank.listwise.span import Span
 
         hide_loading_bars()
@@ -67,8 +67,9 @@ class JointModel(ServedModel):
             passage_marker=self._settings.passage_marker,
             query_marker=self._settings.query_marker,
         )
-        self._network = load_network(folder, self._settings, source, pick_dtype(device)).to(device)
-        self._decoder = decoder_of(self._network.backbone)
+        self._network = load_network(folder, self._settings, source, dtype_of(self.wanted_backend, device)).to(device)
+        self._decoder = decoder_of(self._network.backbone, self.wanted_backend, threads=self.threads)
+        self.backend = self._decoder.backend
         self._lane = Lane(self._read, self.step_tokens(_MOST_BATCH_TOKENS))
         self._instruction = Memory()
         if instruction := self._prompt.instruction:

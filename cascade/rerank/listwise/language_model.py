@@ -88,8 +88,9 @@ class LanguageModel(ServedModel):
         hide_loading_bars()
         source = resolve_model(self.reference)
         self.chat = Chat(AutoTokenizer.from_pretrained(source))
-        self._model = load_causal(source, pick_device(self.device))
-        self._decoder = decoder_of(self._model.get_decoder())
+        self._model = load_causal(source, pick_device(self.device), self.wanted_backend)
+        self._decoder = decoder_of(self._model.get_decoder(), self.wanted_backend, threads=self.threads)
+        self.backend = self._decoder.backend
         self.most_tokens = int(self._model.config.max_position_embeddings)
         self.lane = Lane(self._tell, self.step_tokens(self.most_tokens))
 

@@ -61,8 +61,9 @@ class LikelihoodModel(ServedModel):
         hide_loading_bars()
         source = resolve_model(self.reference)
         self._control = ControlTokens(AutoTokenizer.from_pretrained(source))
-        self._model = load_causal(source, pick_device(self.device))
-        self._decoder = decoder_of(self._model.get_decoder())
+        self._model = load_causal(source, pick_device(self.device), self.wanted_backend)
+        self._decoder = decoder_of(self._model.get_decoder(), self.wanted_backend, threads=self.threads)
+        self.backend = self._decoder.backend
         self._lanes = {}
         self._most_tokens = int(self._model.config.max_position_embeddings)
         self._before_passage, self._before_query = likelihood_prompt(self._control, load_prompt(PROMPT))

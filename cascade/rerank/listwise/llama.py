@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, rms_norm, silu
 
+from cascade.inference.towers.tower import BackendName
 from cascade.rerank.listwise.span import Pass, Span
 
 
@@ -22,6 +23,7 @@ class LlamaDecoder:
         return type(stack).__name__ == "LlamaModel" and stack.config.hidden_act == "silu"
 
     def __init__(self, stack: Any) -> None:
+        self.backend: BackendName = torch_backend(stack)
         self._stack = stack
         self._layers = [_Layer(layer) for layer in stack.layers]
 
@@ -37,6 +39,16 @@ class LlamaDecoder:
         whole.remember()
         normed = _normed(states, stack.norm).to(embedded.dtype)
         return list(torch.split(normed, [len(one.wanted) for one in spans]))
+
+
+def torch_backend(stack: Any) -> BackendName:
+    """What torch runs this stack as."""
+    return "torch-bf16" if next(stack.parameters()).dtype is torch.bfloat16 else "torch-fp32"
+
+
+def plain(stack: Any) -> bool:
+    """Whether its linear maps add nothing."""
+    return not (stack.config.attention_bias or stack.config.mlp_bias)
 
 
 class _Layer:

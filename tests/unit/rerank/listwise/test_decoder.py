@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from cascade.rerank.listwise.attention import attend
-from cascade.rerank.listwise.decoder import ATTENTION, Decoder, LibraryDecoder, decoder_of
+from cascade.rerank.listwise.decoder import ATTENTION, Decoder, LibraryDecoder, decoder_of, dtype_of
 from cascade.rerank.listwise.llama import LlamaDecoder
 from cascade.rerank.listwise.memory import Memory
 from cascade.rerank.listwise.span import Span
@@ -106,6 +106,50 @@ def test_tokens_that_stand_behind_what_is_held_are_not_seen(decoder: Decoder) ->
         read(decoder, Span([*TEXTS[2], last], (), keep=memory))
         found.append(read(decoder, Span([5, 6], (0, 1), memory, 40))[0])
     assert torch.equal(*found)
+
+
+@pytest.fixture(scope="module")
+def eight_bits(tiny_lm: Path) -> Decoder:
+    from transformers import AutoModel
+
+    stack: Any = AutoModel.from_pretrained(tiny_lm, attn_implementation=ATTENTION, dtype=torch.float32)
+    return decoder_of(stack, "native-int8", threads=2)
+
+
+def test_eight_bits_say_nearly_the_same(eight_bits: Decoder, plain: Any) -> None:
+    assert eight_bits.backend == "native-int8"
+    long = [i % 200 + 5 for i in range(400)]  # long enough for two threads
+    for ids in (*TEXTS, long):
+        (found,) = read(eight_bits, Span(ids, range(len(ids))))
+        expected = states_of(plain, ids)
+        assert torch.cosine_similarity(found, expected, dim=1).min() > 0.99
+
+
+def test_eight_bits_go_on_from_a_memory_and_give_only_what_is_wanted(eight_bits: Decoder) -> None:
+    whole, memory = TEXTS[2], Memory()
+    (expected,) = read(eight_bits, Span(whole, range(len(whole))))
+    read(eight_bits, Span(whole[:20], (), keep=memory), Span(TEXTS[0], (0,)))
+    (found,) = read(eight_bits, Span(whole[20:], (0, 3, 130), memory, 20))
+    assert torch.allclose(found, expected[[20, 23, 150]], atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [("openvino-int8", "no language model runs on openvino-int8"), ("onnx-int8", "expected auto")],
+)
+def test_what_runs_no_language_model_is_told(backend: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dtype_of(backend, "cpu")
+
+
+def test_layers_that_are_not_llamas_are_not_rounded() -> None:
+    from transformers import MistralConfig, MistralModel
+
+    config = MistralConfig(
+        vocab_size=40, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4
+    )
+    with pytest.raises(ValueError, match="found MistralModel"):
+        decoder_of(MistralModel(config), "native-int8")
 
 
 def test_a_sliding_window_that_is_too_short_is_told(tiny_lm: Path) -> None:
