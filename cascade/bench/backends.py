@@ -27,6 +27,7 @@ PRICE = Goal(floor=1 / 1.3, aim=1 / 1.1)
 _MOST_TOKENS = 256
 _BATCH_TOKENS = 4096
 _MIXES = 1000
+_COMPILED: BackendName = "torch-compiled"
 
 
 def bench(options: Options, tell: Callable[[str], None]) -> Result:
@@ -44,7 +45,12 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
     quality = {"cross-encoder": pair_quality, "bi-encoder": sentence_quality, "texts": source.source}
     machine = describe(options, "openvino", "nncf", "onnxruntime", "numba")
     return Result.of(
-        "backends", [pairs, sentences, price], quality=quality, machine=machine, notes=[*notes, *more], checks=[check]
+        "backends",
+        [pairs, sentences, price],
+        quality=quality,
+        machine=machine,
+        notes=list(dict.fromkeys([*notes, *more])),
+        checks=[check],
     )
 
 
@@ -55,7 +61,7 @@ def _pairs(
 
     notes: list[str] = []
     models: dict[BackendName, CrossEncoderModel] = {}
-    for name in _available():
+    for name in _available(options, notes):
         model = CrossEncoderModel(cross_encoder.REFERENCE, device="cpu", threads=options.threads, backend=name)
         if _loads(model, name, tell, notes):
             models[name] = model
@@ -77,7 +83,7 @@ def _sentences(
     drawn = source.sample(count, options.seed)
     notes: list[str] = []
     encoders: dict[BackendName, Encoder] = {}
-    for name in _available():
+    for name in _available(options, notes):
         encoder = Encoder(bi_encoder.REFERENCE, device="cpu", threads=options.threads, backend=name)
         if _loads(encoder, name, tell, notes):
             encoders[name] = encoder
@@ -144,10 +150,15 @@ def _price(
     )
 
 
-def _available() -> Sequence[BackendName]:
+def _available(options: Options, notes: list[str]) -> Sequence[BackendName]:
+    """All, but the one that compiles only where there is no limit of time: that takes a minute, or several."""
     from cascade.inference.towers.choice import available
 
-    return available("cpu")
+    here = available("cpu")
+    if (options.quick or options.seconds is not None) and _COMPILED in here:
+        notes.append(f"{_COMPILED} is left out for want of time: compiling takes longer than all else here")
+        return [name for name in here if name != _COMPILED]
+    return here
 
 
 def _loads(model: CrossEncoderModel | Encoder, name: str, tell: Callable[[str], None], notes: list[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ def best(queries: Sequence[str], passages: Mapping[str, str], depth: int) -> lis
     from cascade.index.tokens import tokenize, tokenize_query
 
     ids = list(passages)
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it tells of every step
     retriever = bm25s.BM25()
     retriever.index([tokenize(passage) for passage in passages.values()], show_progress=False)
     tokens = [tokenize_query(query) for query in queries]

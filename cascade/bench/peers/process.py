@@ -26,14 +26,24 @@ class PeerProcess:
     `log` is a file for what it prints. Raises PeerError.
     """
 
-    def __init__(self, python: Path, peer: str, folder: Path, work: Sequence[Work], *, threads: int, log: Path) -> None:
+    def __init__(
+        self,
+        python: Path,
+        peer: str,
+        folder: Path,
+        work: Sequence[Work],
+        *,
+        threads: int,
+        log: Path,
+        program: Path = PROGRAM,
+    ) -> None:
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "DO_NOT_TRACK": "1"}
         limit(environment, threads)
         environment |= {"PYTHONNOUSERSITE": "1", "PYTHONWARNINGS": "ignore"}
         environment.pop("PYTHONPATH", None)
         self._log = log.open("w", encoding="utf-8")
         self._process = subprocess.Popen(
-            [str(python), str(PROGRAM)],
+            [str(python), str(program)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
