@@ -52,7 +52,7 @@ class CrossEncoderModel(ServedModel):
 
         hide_loading_bars()
         folder = resolve_model(self.reference)
-        model = load_cross_encoder(folder, device=pick_device(self.device))
+        model = load_cross_encoder(folder)
         labels = model.num_labels
         if labels != 1:
             raise ModelLoadError(
@@ -67,7 +67,7 @@ class CrossEncoderModel(ServedModel):
         parts = taken_apart(model)
         if parts is None:
             self.run_as_library()
-            self._library = LibraryPairs(model, self.observe_batch)
+            self._library = LibraryPairs(model.to(pick_device(self.device)), self.observe_batch)
         else:
             backbone, self._head = parts
             self._tokeniser = self._tokenise

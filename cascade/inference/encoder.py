@@ -75,7 +75,7 @@ class Encoder(ServedModel):
 
         hide_loading_bars()
         folder = resolve_model(self.reference)
-        model = SentenceTransformer(folder, device=pick_device(self.device))
+        model = SentenceTransformer(folder, device="cpu")
         self._dimensions = cast("int", model.get_embedding_dimension())
         self._tokenise = self._tokeniser = Tokeniser(model.tokenizer)
         prompts = [prompt_of(model, names) for names in (QUERY_PROMPTS, DOCUMENT_PROMPTS)]
@@ -84,7 +84,7 @@ class Encoder(ServedModel):
         parts = taken_apart(model)
         if parts is None:
             self.run_as_library()
-            self._library = LibraryTexts(model, self.observe_batch)
+            self._library = LibraryTexts(model.to(pick_device(self.device)), self.observe_batch)
             self._most = 2**31 if model.max_seq_length is None else int(model.max_seq_length)
         else:
             backbone, self._template, head = parts

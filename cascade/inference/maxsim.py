@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from cascade.inference.stored_vectors import restored
+from cascade.stages import StoredVectors
+
 Vectors = npt.NDArray[np.float32]
 
 _TOKENS_AT_A_TIME = 32_768  # of documents: with 32 query tokens 4 MiB of cosines, which stay in a processor's cache
 
 
-def maxsim(query: Vectors, documents: Sequence[Vectors]) -> npt.NDArray[np.float64]:
+def maxsim(query: Vectors, documents: Sequence[Vectors | StoredVectors]) -> npt.NDArray[np.float64]:
     """One score from -1 to 1 for each document: the mean over the query's tokens of the best cosine among its tokens.
 
     Each of `documents` is float32 (tokens, dimensions) of unit vectors, `query` likewise; a query vector of another
@@ -22,14 +25,15 @@ def maxsim(query: Vectors, documents: Sequence[Vectors]) -> npt.NDArray[np.float
 
     A document without tokens gets -1, less than any other.
     """
+    vectors = [restored(one) if isinstance(one, StoredVectors) else one for one in documents]
     scores = np.full(len(documents), -1.0, dtype=np.float64)
     weight = float(np.linalg.norm(query, axis=1).sum()) if len(query) else 0.0
-    for rows in _chunks([len(document) for document in documents]):
+    for rows in _chunks([len(document) for document in vectors]):
         if not weight:
             scores[rows] = 0.0
             continue
-        lengths = np.array([len(documents[row]) for row in rows])
-        packed = np.concatenate([documents[row] for row in rows])
+        lengths = np.array([len(vectors[row]) for row in rows])
+        packed = np.concatenate([vectors[row] for row in rows])
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         best = np.maximum.reduceat(packed @ query.T, starts, axis=0)
         scores[rows] = best.sum(axis=1, dtype=np.float64) / weight

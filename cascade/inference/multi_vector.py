@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import sys
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,26 +11,29 @@ import numpy as np
 import structlog
 
 from cascade.errors import ModelLoadError
-from cascade.inference.batches import by_token_budget
 from cascade.inference.caches import Memory
 from cascade.inference.device import hide_loading_bars, pick_device
 from cascade.inference.maxsim import Vectors, maxsim
 from cascade.inference.model import ServedModel
+from cascade.inference.reading import Reading
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER, Scored
 from cascade.inference.stepwise import Stepwise, run_through
-from cascade.inference.stored_vectors import quantised, restored
+from cascade.inference.stored_vectors import quantised
+from cascade.inference.tokenised import TokenisedText, Tokeniser
+from cascade.inference.towers.strip import Tokens
 from cascade.stages import StoredVectors
 from cascade.weights import resolve_model
 
 if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder
 
+    from cascade.inference.token_vectors import Side, TokenVectorReader
+
 log = structlog.get_logger()
 
 DOC_TOKENS = 180
 """Tokens of a document that an index keeps vectors of, markers included, where the model does not say."""
-_BATCH = 8  # of documents that enter an index: a query waits for no more
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as the library looks for one
+_BATCH_TOKENS = 1024  # of documents that enter an index: a query waits for no more
 _MODEL_TYPES = ("MultiVectorEncoder", "ColBERT")  # sentence-transformers, PyLate
 _PREFIXES = ("query_prefix", "document_prefix")  # PyLate before it named a type
 
@@ -42,12 +41,14 @@ _PREFIXES = ("query_prefix", "document_prefix")  # PyLate before it named a type
 class MultiVectorModel(ServedModel):
     """A multi-vector model of sentence-transformers, PyLate or Stanford's ColBERT; markers, query expansion and tokens
     to leave out are as its configuration says.
+
+    Where it projects the states of a transformer, its layers run on the backend that was asked for, the projection in
+    float32. Any other runs as its library runs it.
     """
 
     kind = "multi_vector"
-    _model: MultiVectorEncoder
-    _counter: Any
-    _turn: threading.Lock
+    _dimensions: int
+    _reader: TokenVectorReader
 
     def _load(self) -> None:
         from sentence_transformers import MultiVectorEncoder
@@ -55,10 +56,9 @@ class MultiVectorModel(ServedModel):
         hide_loading_bars()
         folder = resolve_model(self.reference)
         _refuse_other_kinds(self.reference, folder)
-        self._model = MultiVectorEncoder(folder, device=pick_device(self.device))
-        # Counting goes by a copy, and encoding takes turns: a tokenizer keeps where it cuts, which differs for queries.
-        self._counter = copy.deepcopy(self._model.tokenizer)
-        self._turn = threading.Lock()
+        model = MultiVectorEncoder(folder, device="cpu")
+        self._dimensions = cast("int", model.get_embedding_dimension())
+        self._reader = self._reader_of(model, folder)
         answer, other = self.score_documents(PROBE, [PROBE_ANSWER, PROBE_OTHER]).scores
         if not np.isfinite([answer, other]).all():
             problem = f"its self-test gave the scores {answer} and {other}, expected finite numbers"
@@ -66,16 +66,50 @@ class MultiVectorModel(ServedModel):
         if answer <= other:
             log.warning("model_self_test_misordered", model=self.reference, answer=answer, other=other)
 
+    def _reader_of(self, model: MultiVectorEncoder, folder: str) -> TokenVectorReader:
+        from cascade.inference.library_vectors import LibraryVectors
+        from cascade.inference.text_encoder import DOCUMENT_PROMPTS, QUERY_PROMPTS, joins, most_tokens, prompt_of
+        from cascade.inference.token_head import taken_apart
+        from cascade.inference.token_vectors import LibraryVectorReader, Side, TowerVectorReader
+
+        tokenise = Tokeniser(model.tokenizer)
+        parts = taken_apart(model)
+        positions = getattr(getattr(model.transformers_model, "config", None), "max_position_embeddings", None)
+        limits = model.max_seq_length, positions
+
+        def side(names: Sequence[str], of: str) -> Side:
+            prompt = prompt_of(model, names)
+            (ids,) = tokenise([prompt])
+            most = most_tokens(parts.backbone if parts else None, [*limits, getattr(model[0], of, None)])
+            return Side(prompt, ids, joins(tokenise, prompt), most)
+
+        query, document = side(QUERY_PROMPTS, "query_length"), side(DOCUMENT_PROMPTS, "document_length")
+        if parts is None:
+            self.run_as_library()
+            special = cast("Any", model.tokenizer).num_special_tokens_to_add(pair=False)
+            vectors = LibraryVectors(model.to(pick_device(self.device)), self.observe_batch)
+            return LibraryVectorReader(vectors, tokenise, query, document, special, self.deterministic)
+        self._tokeniser = tokenise if document.joins else None
+
+        def read(asked: str, passage: str) -> list[Tokens]:
+            made = zip((query, document), (asked, passage), strict=True)
+            whole = [(of.most - parts.template.size, tokenise([of.prompt + text])[0]) for of, text in made]
+            return [parts.template.tokens(text.ids[: min(most, DOC_TOKENS)]) for most, text in whole]
+
+        tower = self.make_tower(parts.backbone, folder, read)
+        reading = Reading(tower, parts.head, self.observe_batch, same_bits=self.deterministic)
+        return TowerVectorReader(parts, tokenise, query, document, reading)
+
     @property
     def dimensions(self) -> int:
         """Components of a token's vector; loads the model."""
         self.ensure_loaded()
-        return cast("int", self._model.get_embedding_dimension())
+        return self._dimensions
 
     def score_documents(
         self,
         query: str,
-        documents: Sequence[str | StoredVectors],
+        documents: Sequence[str | TokenisedText | StoredVectors],
         *,
         max_query_tokens: int = 32,
         max_doc_tokens: int = DOC_TOKENS,
@@ -98,103 +132,55 @@ class MultiVectorModel(ServedModel):
     def scoring_documents(
         self,
         query: str,
-        documents: Sequence[str | StoredVectors],
+        documents: Sequence[str | TokenisedText | StoredVectors],
         *,
         max_query_tokens: int,
         max_doc_tokens: int,
         max_batch_tokens: int,
         memory: Memory | None = None,
     ) -> Stepwise[Scored]:
-        """As `score_documents`: the query, if `memory` has no vectors of it, then a batch a step of texts to encode."""
-        known = memory.query(query, max_query_tokens) if memory else None
-        if known is None:
-            yield max_query_tokens
-            start = time.perf_counter()
-            asked, query_tokens = self._encode_query(query, max_query_tokens)
-            self.observe_batch(1, query_tokens, time.perf_counter() - start)
+        """As `score_documents`: the query, if `memory` has no vectors of it, then the texts, in batches others share.
+
+        Texts may be token ids of `tokeniser`, where that is not None.
+        """
+        most = self.step_tokens(max_batch_tokens)
+        asked = memory.query(query, max_query_tokens) if memory else None
+        cached, tokens = int(asked is not None), 0
+        if asked is None:
+            wanted = self._reader.query(query, max_query_tokens, most)
+            yield wanted.rows
+            (asked,), tokens = wanted.vectors, wanted.tokens
             if memory:
                 memory.keep_query(asked, query, max_query_tokens)
-        else:
-            asked, query_tokens = known, 0
-        texts = {row: document for row, document in enumerate(documents) if isinstance(document, str)}
-        room, markers = self._document_room(max_doc_tokens)
-        totals = dict(zip(texts, self._lengths(list(texts.values())), strict=True))
-        vectors: list[Vectors] = [np.zeros((0, asked.shape[1]), dtype=np.float32)] * len(documents)
-        seen = [(0, 0)] * len(documents)
-        for row, document in enumerate(documents):
-            if not isinstance(document, str):
-                vectors[row], seen[row] = restored(document), (document.tokens_seen, document.tokens_total)
-        rows = list(texts)
-        lengths = [min(totals[row], room) + markers for row in rows]
-        for batch in by_token_budget(lengths, self.step_tokens(max_batch_tokens)):
-            tokens = sum(lengths[i] for i in batch)
-            yield tokens
-            start = time.perf_counter()
-            found = self._encode_documents([texts[rows[i]] for i in batch], max_doc_tokens)
-            self.observe_batch(len(batch), tokens, time.perf_counter() - start)
-            for i, part in zip(batch, found, strict=True):
-                vectors[rows[i]], seen[rows[i]] = part, (min(totals[rows[i]], room), totals[rows[i]])
+        vectors: list[Vectors | StoredVectors] = []
+        seen: list[tuple[int, int]] = []
+        texts = [one for one in documents if not isinstance(one, StoredVectors)]
+        read = self._reader.documents(texts, max_doc_tokens, most)
+        if texts:
+            yield read.rows
+            tokens += read.tokens
+        made = zip(read.vectors, read.seen, strict=True)
+        for document in documents:
+            if isinstance(document, StoredVectors):
+                vectors.append(document)
+                seen.append((document.tokens_seen, document.tokens_total))
+            else:
+                found, of_text = next(made)
+                vectors.append(found)
+                seen.append(of_text)
         scores = maxsim(asked, vectors)
-        cached = 0 if known is None else 1
-        return Scored(tuple(float(score) for score in scores), query_tokens + sum(lengths), tuple(seen), cached)
+        return Scored(tuple(scores.tolist()), tokens, tuple(seen), cached)
 
     def encode_documents(self, passages: Sequence[str]) -> list[StoredVectors]:
-        """The token vectors of every passage as an index stores them, in this thread, a few passages at a time."""
+        """The token vectors of every passage as an index stores them, in this thread, in large batches."""
         self.ensure_loaded()
-        room, _ = self._document_room(DOC_TOKENS)
-        totals = self._lengths(passages)
-        longest_first = sorted(range(len(passages)), key=lambda row: -totals[row])
-        found: dict[int, StoredVectors] = {}
-        for start in range(0, len(passages), _BATCH):
-            rows = longest_first[start : start + _BATCH]
-            parts = self._encode_documents([passages[row] for row in rows], DOC_TOKENS)
-            for row, part in zip(rows, parts, strict=True):
-                found[row] = quantised(part, min(totals[row], room), totals[row])
-        return [found[row] for row in range(len(passages))]
 
-    def _encode_query(self, text: str, max_tokens: int) -> tuple[Vectors, int]:
-        """The query's vectors, and the tokens that were read for them."""
-        expansion = getattr(self._model[0], "query_expansion", None)
-        most = min(max_tokens, self._limit("query_length"))
-        # Where queries are widened to a fixed length, the model decides; it warns when it is given another one.
-        options: dict[str, Any] = {} if expansion else {"processing_kwargs": {"text": {"max_length": most}}}
-        with self._turn:
-            found: Any = self._model.encode_query([text], convert_to_numpy=True, show_progress_bar=False, **options)
-        tokens = expansion["length"] if expansion else min(self._lengths([text])[0] + self._markers(("query",)), most)
-        return np.asarray(found[0], dtype=np.float32), tokens
+        def work() -> Stepwise[list[StoredVectors]]:
+            wanted = self._reader.documents(passages, DOC_TOKENS, _BATCH_TOKENS)
+            yield wanted.rows
+            return [quantised(one, *seen) for one, seen in zip(wanted.vectors, wanted.seen, strict=True)]
 
-    def _encode_documents(self, texts: Sequence[str], max_tokens: int) -> list[Vectors]:
-        most = min(max_tokens, self._limit("document_length"))
-        with self._turn:
-            found: Any = self._model.encode_document(
-                list(texts),
-                batch_size=len(texts),
-                convert_to_numpy=True,
-                show_progress_bar=False,
-                processing_kwargs={"text": {"max_length": most}},
-            )
-        return [np.asarray(vectors, dtype=np.float32) for vectors in found]
-
-    def _document_room(self, max_tokens: int) -> tuple[int, int]:
-        """The most tokens of a document's own that are read, and the markers beside them."""
-        markers = self._markers(_DOCUMENT_PROMPTS)
-        return max(min(max_tokens, self._limit("document_length")) - markers, 0), markers
-
-    def _markers(self, prompts: Sequence[str]) -> int:
-        prompt = next((p for name in prompts if (p := self._model.prompts.get(name))), "")
-        return int(self._counter.num_special_tokens_to_add(pair=False)) + self._lengths([prompt])[0]
-
-    def _limit(self, of: str) -> int:
-        """The most tokens that the model takes of a query or document."""
-        positions = getattr(getattr(self._model.transformers_model, "config", None), "max_position_embeddings", None)
-        limits = getattr(self._model[0], of, None), self._model.max_seq_length, positions
-        return min(limit for limit in (*limits, sys.maxsize) if limit)
-
-    def _lengths(self, texts: Sequence[str]) -> list[int]:
-        if not texts:
-            return []
-        ids = self._counter(list(texts), add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
-        return [len(one) for one in ids]
+        return run_through(work()) if passages else []
 
 
 def _refuse_other_kinds(reference: str, folder: str) -> None:

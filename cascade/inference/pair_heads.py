@@ -107,13 +107,13 @@ class ClassifierHead:
 def taken_apart(model: CrossEncoder) -> tuple[Backbone, PairHead] | None:
     """The layers and the head of a model with one output, in float32 on the processor; None where it is not known how.
 
-    The model's own parts are used, and it is not to be run any more.
+    The model is on the processor. Its own parts are used, and it is not to be run any more.
     """
     from cascade.inference.pair_encoder import PairEncoder
 
     module: Any = model[0]
     if isinstance(module, PairEncoder):
-        return backbone_of_pairs(module.cpu()), GatedHead(module)
+        return backbone_of_pairs(module), GatedHead(module)
     body = _CLASSIFIERS.get(type(model.transformers_model).__name__)
     prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
     tokenizer: Any = model.tokenizer
@@ -121,7 +121,7 @@ def taken_apart(model: CrossEncoder) -> tuple[Backbone, PairHead] | None:
     if body is None or len(model) > 1 or prompt or template is None or model.activation_fn is None:
         return None
     whole: Any = model.transformers_model
-    backbone = backbone_of(getattr(whole.cpu(), body))
+    backbone = backbone_of(getattr(whole, body))
     if backbone.bert is None or len(backbone.bert.words) < len(tokenizer):
         return None
     if len(backbone.bert.types) == 1:

@@ -58,7 +58,7 @@ def _pooled(states: States, strip: Strip, pooling: str) -> npt.NDArray[np.float3
 def taken_apart(model: SentenceTransformer) -> tuple[Backbone, Template, SentenceHead] | None:
     """The layers of a bi-encoder, its special tokens and its head; None where it is not known how they go together.
 
-    The model's own parts are used, and it is not to be run any more.
+    The model is on the processor. Its own parts are used, and it is not to be run any more.
     """
     from sentence_transformers.base.modules import Dense, Normalize
     from sentence_transformers.sentence_transformer.modules import Pooling
@@ -78,7 +78,7 @@ def taken_apart(model: SentenceTransformer) -> tuple[Backbone, Template, Sentenc
     parts = text_backbone(first)
     if parts is None:
         return None
-    return *parts, SentenceHead(modes, [layer.cpu().float() for layer in layers])
+    return *parts, SentenceHead(modes, [layer.float() for layer in layers])
 
 
 def _on_vectors(layer: Any) -> bool:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cascade.inference.template import Template, template_of
-from cascade.inference.tokenised import MOST_TOKENS
+from cascade.inference.tokenised import MOST_TOKENS, Tokeniser
 from cascade.inference.towers.backbone import Backbone, backbone_of
 
 if TYPE_CHECKING:
     from torch import nn
 
+_PROBES = ("a", "The cat sat.", " (and slept)", "42 mats", "été")
 QUERY_PROMPTS = ("query",)
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as the library looks for one
 
@@ -22,7 +23,7 @@ DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as the library looks for
 def text_backbone(module: nn.Module) -> tuple[Backbone, Template] | None:
     """The layers of a Transformer module in float32, and its special tokens; None where it does more than that.
 
-    The module's own weights are used, and it is not to be run any more.
+    The module is on the processor. Its own weights are used, and it is not to be run any more.
     """
     from sentence_transformers.base.modules import Transformer
 
@@ -38,7 +39,7 @@ def text_backbone(module: nn.Module) -> tuple[Backbone, Template] | None:
     template = template_of(known.tokenizer, 1)
     if template is None:
         return None
-    backbone = backbone_of(known.model.cpu())
+    backbone = backbone_of(known.model)
     weights = backbone.bert
     if weights is None and known.model.dtype is not torch.float32:
         return None  # which would take twice its memory
@@ -49,9 +50,9 @@ def text_backbone(module: nn.Module) -> tuple[Backbone, Template] | None:
     return backbone, template
 
 
-def most_tokens(backbone: Backbone, limits: Sequence[int | None]) -> int:
+def most_tokens(backbone: Backbone | None, limits: Sequence[int | None]) -> int:
     """The least of what a model says that it can read, of what it has positions for, and of what is tokenised."""
-    positions = sys.maxsize if backbone.bert is None else len(backbone.bert.positions)
+    positions = sys.maxsize if backbone is None or backbone.bert is None else len(backbone.bert.positions)
     return min([limit for limit in limits if limit] + [positions, MOST_TOKENS])
 
 
@@ -63,3 +64,10 @@ def prompt_of(model: Any, names: Sequence[str]) -> str:
     prompts: Mapping[str, str | None] = model.prompts
     name = next((name for name in names if name in prompts), model.default_prompt_name)
     return (prompts.get(name) or "") if name is not None else ""
+
+
+def joins(tokenise: Tokeniser, prompt: str) -> bool:
+    """Whether the token ids of the prompt before a text are those of the one and then those of the other, by trial."""
+    first, *alone = tokenise([prompt, *_PROBES])
+    together = tokenise([prompt + text for text in _PROBES])
+    return all([*first.ids, *one.ids] == list(both.ids) for one, both in zip(alone, together, strict=True))

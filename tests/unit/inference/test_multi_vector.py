@@ -3,14 +3,19 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from sentence_transformers import MultiVectorEncoder
+from sentence_transformers.multi_vector_encoder.modules import HierarchicalTokenPooling
 
 from cascade.errors import ModelLoadError
 from cascade.inference.multi_vector import DOC_TOKENS, MultiVectorModel
+from cascade.inference.rows import Lane, Rows
 from cascade.inference.scored import Scored
+from cascade.inference.shared_batch import run_alone
 from cascade.inference.stepwise import Stepwise, run_through
+from cascade.inference.tokenised import TokenisedText
 
 QUERY = "how is bread made"
 PASSAGES = ["Bread is baked.", "word " * 300, "", "Flour and water make dough, and an oven does the rest."]
@@ -18,7 +23,7 @@ PASSAGES = ["Bread is baked.", "word " * 300, "", "Flour and water make dough, a
 
 @pytest.fixture(scope="module")
 def model(tiny_multi_vector: Path) -> MultiVectorModel:
-    model = MultiVectorModel(str(tiny_multi_vector), device="cpu")
+    model = MultiVectorModel(str(tiny_multi_vector), device="cpu", backend="torch-fp32")
     model.ensure_loaded()
     return model
 
@@ -37,7 +42,7 @@ def pylate(tiny_multi_vector: Path, tmp_path: Path) -> Path:
     activation = {"activation_function": "torch.nn.modules.linear.Identity"}
     (folder / "1_Dense" / "config.json").write_text(json.dumps(shape | activation))
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 63, "do_lower_case": False}))
-    settings = {
+    settings: dict[str, Any] = {
         "model_type": "ColBERT",
         "prompts": {},
         "default_prompt_name": None,
@@ -71,15 +76,14 @@ def test_scores_do_not_depend_on_the_batch(model: MultiVectorModel) -> None:
 
 
 def test_a_folder_of_pylate_is_read_with_its_markers_its_expansion_and_its_skiplist(pylate: Path) -> None:
-    model = MultiVectorModel(str(pylate), device="cpu")
+    model = MultiVectorModel(str(pylate), device="cpu", backend="torch-fp32")
     model.ensure_loaded()
     found = model.score_documents(QUERY, PASSAGES)
     assert found.scores == pytest.approx(_library_scores(pylate, PASSAGES), abs=1e-5)
-    query, tokens = model._encode_query(QUERY, 32)
-    assert len(query) == tokens == 12
+    assert model.score_documents(QUERY, []).tokens == 12
     # [CLS], the marker and [SEP] beside the document's own; the full stop is read, and has no vector.
     assert found.seen == ((4, 4), (37, 300), (0, 0), (13, 13))
-    assert len(model._encode_documents(["Bread is baked."], 180)[0]) == 3 + 3
+    assert len(model.encode_documents(["Bread is baked."])[0].vectors) == 3 + 3
 
 
 def test_what_the_model_or_the_tier_cuts_is_told(model: MultiVectorModel) -> None:
@@ -105,7 +109,8 @@ def test_stored_vectors_score_nearly_as_their_texts_and_cost_no_tokens(model: Mu
 
 def test_every_batch_is_observed_with_its_tokens(tiny_multi_vector: Path) -> None:
     seen: list[tuple[str, int, int]] = []
-    model = MultiVectorModel(str(tiny_multi_vector), device="cpu", on_batch=lambda *batch: seen.append(batch))
+    folder = str(tiny_multi_vector)
+    model = MultiVectorModel(folder, device="cpu", backend="torch-fp32", on_batch=lambda *batch: seen.append(batch))
     model.ensure_loaded()
     seen.clear()
     found = model.score_documents(QUERY, PASSAGES, max_batch_tokens=64)
@@ -113,7 +118,7 @@ def test_every_batch_is_observed_with_its_tokens(tiny_multi_vector: Path) -> Non
     assert sum(tokens for _, _, tokens in seen) == found.tokens
 
 
-def test_others_have_their_turn_between_two_batches(model: MultiVectorModel) -> None:
+def test_queries_and_documents_of_several_callers_share_a_lane(model: MultiVectorModel) -> None:
     def scoring(query: str) -> Stepwise[Scored]:
         return model.scoring_documents(
             query, PASSAGES, max_query_tokens=32, max_doc_tokens=DOC_TOKENS, max_batch_tokens=64
@@ -121,9 +126,56 @@ def test_others_have_their_turn_between_two_batches(model: MultiVectorModel) -> 
 
     whole = [run_through(scoring(query)) for query in (QUERY, "bread")]
     both = [scoring(query) for query in (QUERY, "bread")]
-    batches = [next(steps) for _ in range(3) for steps in both]
+    lanes: list[Lane[Any, Any]] = []
+    for _ in range(2):
+        for steps in both:
+            rows = next(steps)
+            assert isinstance(rows, Rows)
+            lanes.append(rows.lane)
+            run_alone(rows)
+    assert all(lane is lanes[0] for lane in lanes)
     assert [run_through(steps) for steps in both] == whole
-    assert max(batches) <= 64
+
+
+@pytest.mark.parametrize("strategy", ["fixed", "min"])
+@pytest.mark.parametrize("attend", [False, True])
+def test_queries_are_expanded_as_the_library_expands_them(
+    tiny_multi_vector: Path, tmp_path: Path, strategy: str, attend: bool
+) -> None:
+    library = MultiVectorEncoder(str(tiny_multi_vector), device="cpu", similarity_fn_name="meanmaxsim")
+    settings = {"strategy": strategy, "attend": attend, "length": 9, "token": None}
+    cast("Any", library[0]).query_expansion = settings
+    library.save_pretrained(str(tmp_path), create_model_card=False)
+    model = MultiVectorModel(str(tmp_path), device="cpu", backend="torch-fp32")
+    model.ensure_loaded()
+    read = library.encode_document(PASSAGES, show_progress_bar=False)
+    for query in (QUERY, "bread " * 30):
+        expected = library.similarity(library.encode_query([query], show_progress_bar=False), read)[0]
+        found = model.score_documents(query, PASSAGES)
+        assert found.scores == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_token_ids_score_as_their_texts(model: MultiVectorModel) -> None:
+    tokeniser = model.tokeniser()
+    assert tokeniser is not None
+    mixed: list[str | TokenisedText] = [*tokeniser(PASSAGES[:2]), *PASSAGES[2:]]
+    assert model.score_documents(QUERY, mixed) == model.score_documents(QUERY, PASSAGES)
+
+
+def test_a_model_that_is_put_together_in_another_way_runs_as_its_library(
+    tiny_multi_vector: Path, tmp_path: Path
+) -> None:
+    library = MultiVectorEncoder(str(tiny_multi_vector), device="cpu", similarity_fn_name="meanmaxsim")
+    library.append(HierarchicalTokenPooling(pool_factor=2))
+    library.save_pretrained(str(tmp_path), create_model_card=False)
+    model = MultiVectorModel(str(tmp_path), device="cpu")
+    found = model.score_documents(QUERY, PASSAGES[:2]) if model.dimensions else None
+    assert found is not None
+    assert model.status.backend == "torch-fp32"
+    assert found.scores == pytest.approx(_library_scores(tmp_path, PASSAGES[:2]), abs=1e-5)
+    assert found.seen == ((4, 4), (62, 300))
+    with pytest.raises(ModelLoadError, match="found the backend 'torch-bf16'"):
+        MultiVectorModel(str(tmp_path), device="cpu", backend="torch-bf16").ensure_loaded()
 
 
 def test_a_bi_encoder_is_no_multi_vector_model() -> None:
