@@ -30,7 +30,9 @@ POINTWISE = Goal(floor=1.5, aim=3)
 _OURS = "joint"
 _RANKGPT = "RankGPT windows of 20 by 10"
 _LIKELIHOOD = "pointwise likelihood"
-_MOST_TOKENS = 256
+_EIGHT_BITS = "joint, native-int8"
+_MOST_TOKENS = 100
+"""Of a document, for all: what RankGPT's windows have room for, and what the joint model was trained on."""
 _DEPTH = 30
 """Two windows: what stands last is read once and what climbs twice, which favours windows over longer rankings."""
 _JUDGED = "wikiqa"
@@ -53,16 +55,14 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
             for name, tier in tiers.items()
         }
 
-        def contender(name: str, detail: str, goal: Goal | None = None) -> Contender:
-            return Contender(name, number, lambda: score[name](turn.work), detail, goal)
+        def contender(name: str, goal: Goal | None = None) -> Contender:
+            model = models[name]
+            return Contender(name, number, lambda: score[name](turn.work), f"{model.reference}, {model.backend}", goal)
 
         measured = interleave(
-            contender(_OURS, f"{JOINT}, one pass over blocks of 8"),
-            [
-                contender(_RANKGPT, f"{BASE}, whole prompts, an order written token by token", WINDOWS),
-                contender(_SERVED, f"{BASE}, what is forced is read with what comes next, the front once a request"),
-                contender(_LIKELIHOOD, BASE, POINTWISE),
-            ],
+            contender(_OURS),
+            [contender(_RANKGPT, WINDOWS), contender(_LIKELIHOOD, POINTWISE)],
+            also=[contender(_EIGHT_BITS)],
             units=depth,
             unit="documents/s",
             rounds=options.rounds,
@@ -71,23 +71,20 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
             tell=tell,
         )
         quality = _quality(options, score, turn.works, tell)
-        for model in models:
+        for model in models.values():
             runner.run(model.aclose())
     quality["texts"] = {"source": source.source, "queries": 1, "documents": depth, "most_tokens": _MOST_TOKENS}
     notes = [
         "RankGPT's windows (Sun et al., 2023) are those that rank-llm reads too; here this engine reads them, with the "
-        "same language model, so that only the way of asking is compared"
+        "same language model: whole prompts for every window, and an order that is written token by token"
     ]
     return Result.of(
         "listwise", measured, quality=quality, machine=describe(options, "transformers", "numba"), notes=notes
     )
 
 
-_SERVED = "permutation, as served"
-
-
-def _tiers(options: Options) -> tuple[dict[str, Reranker], list[ServedModel]]:
-    """Each way of asking, by name, and the models that they ask, each loaded once."""
+def _tiers(options: Options) -> tuple[dict[str, Reranker], dict[str, ServedModel]]:
+    """Each way of asking, by name, and the model that it asks, loaded."""
     from cascade.rerank.listwise.joint import JointReranker
     from cascade.rerank.listwise.joint_model import JointModel
     from cascade.rerank.listwise.language_model import LanguageModel
@@ -98,20 +95,19 @@ def _tiers(options: Options) -> tuple[dict[str, Reranker], list[ServedModel]]:
     from cascade.rerank.listwise.permutation import PermutationReranker
 
     window = 20
-    joint, likelihood = JointModel(JOINT, device="cpu"), LikelihoodModel(BASE, device="cpu")
-    writing = LanguageModel(BASE, device="cpu")
+    on: dict[str, Any] = {"device": "cpu", "threads": options.threads}
+    joint, eight_bits = JointModel(JOINT, **on), JointModel(JOINT, backend="native-int8", **on)
+    likelihood, writing = LikelihoodModel(BASE, **on), LanguageModel(BASE, **on)
+    for model in (joint, eight_bits, likelihood, writing):
+        model.ensure_loaded()
     prompt = ListPrompt("permutation-v1", [str(place) for place in range(1, window + 1)])
-
-    def windows(*, plain: bool) -> Reranker:
-        reader = OrderReader(writing, "permutation", prompt, most=window, constrained=True, plain=plain)
-        return PermutationReranker(_RANKGPT, reader, window=window, stride=10, max_doc_tokens=_MOST_TOKENS)
-
+    reader = OrderReader(writing, "permutation", prompt, most=window, constrained=True, plain=True)
     return {
         _OURS: JointReranker(_OURS, joint, max_doc_tokens=_MOST_TOKENS),
-        _RANKGPT: windows(plain=True),
-        _SERVED: windows(plain=False),
+        _EIGHT_BITS: JointReranker(_EIGHT_BITS, eight_bits, max_doc_tokens=_MOST_TOKENS),
+        _RANKGPT: PermutationReranker(_RANKGPT, reader, window=window, stride=10, max_doc_tokens=_MOST_TOKENS),
         _LIKELIHOOD: LikelihoodReranker(_LIKELIHOOD, likelihood, max_doc_tokens=_MOST_TOKENS),
-    }, [joint, likelihood, writing]
+    }, {_OURS: joint, _EIGHT_BITS: eight_bits, _RANKGPT: writing, _LIKELIHOOD: likelihood}
 
 
 async def _scores(tier: Reranker, query: str, passages: Sequence[str]) -> tuple[float, ...]:
