@@ -139,8 +139,8 @@ def _price(
     free = CrossEncoderModel(cross_encoder.REFERENCE, device="cpu", threads=options.threads)
     free.ensure_loaded()
     return interleave(
-        Contender(f"deterministic, {steady.backend}", "", _scoring(steady, turn)),
-        [Contender(f"not deterministic, {free.backend}", "", _scoring(free, turn), goal=PRICE)],
+        Contender(f"deterministic, {steady.backend}", _version(steady.backend), _scoring(steady, turn)),
+        [Contender(f"not deterministic, {free.backend}", _version(free.backend), _scoring(free, turn), goal=PRICE)],
         units=depth,
         unit="pairs/s",
         rounds=options.rounds,
