@@ -76,7 +76,7 @@ class LocalIndexes:
         found = self._store.open(index_name(index))
         checks = Checks()
         checked = [self._checked(document, i, checks) for i, document in enumerate(documents)]
-        check_unique((d.doc_id for d in checked), checks)
+        check_unique([d.doc_id for d in checked], checks)
         checks.done()
         return _change(found.upsert(checked, progress=progress))
 

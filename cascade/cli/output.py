@@ -69,6 +69,8 @@ def print_index(info: IndexInfo) -> None:
     found.add_row("vectors", _vectors(info))
     if info.token_vectors:
         found.add_row("token vectors", f"{info.token_vectors}, {_token_vectors(info)}")
+    if info.token_id_bytes_per_document:
+        found.add_row("token ids", f"{info.token_id_bytes_per_document:,.0f} bytes a document")
     found.add_row("updated", f"{info.updated_at:%Y-%m-%d %H:%M:%S} UTC")
     print_table(found)
 

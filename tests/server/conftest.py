@@ -151,7 +151,8 @@ def serve() -> Serve:
     async def running(
         data_dir: Path, cascades: Mapping[str, CascadeConfig] | None = None, *, tenant: str = "", **settings: Any
     ) -> AsyncIterator[Running]:
-        chosen = Settings(**{"port": 0, "metrics_port": 0, "data_dir": data_dir} | settings)
+        # Tests ask the same again and again, and what they ask is to reach the models.
+        chosen = Settings(**{"port": 0, "metrics_port": 0, "data_dir": data_dir, "cache_mb": 0} | settings)
         server = Server(chosen, cascades=None if cascades is None else lambda: {"default": cascades})
         options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
         try:

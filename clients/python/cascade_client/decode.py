@@ -84,6 +84,7 @@ def index_info(message: index_pb2.Index) -> IndexInfo:
         problem=message.problem,
         token_vectors=message.token_vectors,
         token_vector_bytes_per_document=message.token_vector_bytes_per_document,
+        token_id_bytes_per_document=message.token_id_bytes_per_document,
     )
 
 

@@ -141,7 +141,7 @@ class IndexInfo:
     """An index and what was measured of it; `problem` is empty unless it cannot be read.
 
     `token_vectors` is the multi-vector model whose token vectors it holds, or empty; a document's take
-    `token_vector_bytes_per_document` in the mean.
+    `token_vector_bytes_per_document` in the mean, and its token ids `token_id_bytes_per_document`, 0 where it has none.
     """
 
     name: str
@@ -155,6 +155,7 @@ class IndexInfo:
     problem: str = ""
     token_vectors: str = ""
     token_vector_bytes_per_document: float = 0.0
+    token_id_bytes_per_document: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

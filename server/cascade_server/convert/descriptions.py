@@ -28,6 +28,7 @@ def index_message(info: IndexInfo) -> index_pb2.Index:
         problem=info.problem,
         token_vectors=info.token_vectors,
         token_vector_bytes_per_document=info.token_vector_bytes_per_document,
+        token_id_bytes_per_document=info.token_id_bytes_per_document,
     )
 
 

@@ -113,6 +113,7 @@ class Shelf:
             context.abort(grpc.StatusCode.NOT_FOUND, f"no index named {name!r}")
         made = index_pb2.Index(name=name, version=3, documents=len(self.indexes[name]), encoder="e", dimensions=8)
         made.token_vectors, made.token_vector_bytes_per_document = "t", 123.5
+        made.token_id_bytes_per_document = 64.5
         made.updated_at.FromJsonString("2026-01-02T03:04:05Z")
         return made
 

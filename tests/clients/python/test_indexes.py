@@ -41,6 +41,7 @@ def test_an_index_may_keep_token_vectors_and_tells_what_they_take(client: Any, s
     created = client.create_index("a", token_vectors="m")
     assert [(r.encoder, r.token_vectors) for r in shelf.requests] == [("", "m")]
     assert (created.token_vectors, created.token_vector_bytes_per_document) == ("t", 123.5)
+    assert created.token_id_bytes_per_document == 64.5
 
 
 def test_documents_travel_in_batches_and_only_the_first_names_the_index(client: Any, shelf: Any) -> None:

@@ -63,6 +63,9 @@ def test_token_vectors_are_kept_where_that_is_asked_for_and_their_size_is_shown(
     assert size > 100
     for command in (("show", "notes"), ("list",)):
         assert f"{size:,.0f} bytes a document" in " ".join(run("index", *command, *where).stdout.split())
+    ids = run_json("index", "show", "notes", *where)["token_id_bytes_per_document"]
+    assert ids > 12
+    assert f"token ids {ids:,.0f} bytes a document" in " ".join(run("index", "show", "notes", *where).stdout.split())
 
 
 def test_one_bad_line_refuses_all_and_nothing_is_asked_of_the_index(run: Callable[..., Any], tmp_path: Path) -> None:

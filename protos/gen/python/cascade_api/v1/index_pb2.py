@@ -26,7 +26,7 @@ from cascade_api.v1 import document_pb2 as cascade__api_dot_v1_dot_document__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63\x61scade_api/v1/index.proto\x12\x0e\x63\x61scade_api.v1\x1a\x1d\x63\x61scade_api/v1/document.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x02\n\x05Index\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x11\n\tdocuments\x18\x03 \x01(\x04\x12\x0f\n\x07\x65ncoder\x18\x04 \x01(\t\x12\x12\n\ndimensions\x18\x05 \x01(\r\x12\x15\n\rvector_search\x18\x06 \x01(\t\x12\x15\n\rvector_recall\x18\x07 \x01(\x01\x12.\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07problem\x18\t \x01(\t\x12\x15\n\rtoken_vectors\x18\n \x01(\t\x12\'\n\x1ftoken_vector_bytes_per_document\x18\x0b \x01(\x01\"J\n\x12\x43reateIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x15\n\rtoken_vectors\x18\x03 \x01(\t\";\n\x13\x43reateIndexResponse\x12$\n\x05index\x18\x01 \x01(\x0b\x32\x15.cascade_api.v1.Index\"T\n\x16UpsertDocumentsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12+\n\tdocuments\x18\x02 \x03(\x0b\x32\x18.cascade_api.v1.Document\"`\n\x17UpsertDocumentsResponse\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\x04\x12\x10\n\x08replaced\x18\x02 \x01(\x04\x12$\n\x05index\x18\x03 \x01(\x0b\x32\x15.cascade_api.v1.Index\"8\n\x16\x44\x65leteDocumentsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x0f\n\x07\x64oc_ids\x18\x02 \x03(\t\"P\n\x17\x44\x65leteDocumentsResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x04\x12$\n\x05index\x18\x02 \x01(\x0b\x32\x15.cascade_api.v1.Index\"\x1f\n\x0fGetIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"8\n\x10GetIndexResponse\x12$\n\x05index\x18\x01 \x01(\x0b\x32\x15.cascade_api.v1.Index\"\x14\n\x12ListIndexesRequest\"=\n\x13ListIndexesResponse\x12&\n\x07indexes\x18\x01 \x03(\x0b\x32\x15.cascade_api.v1.Index\" \n\x10\x44ropIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x13\n\x11\x44ropIndexResponse2\xa9\x04\n\x0cIndexService\x12V\n\x0b\x43reateIndex\x12\".cascade_api.v1.CreateIndexRequest\x1a#.cascade_api.v1.CreateIndexResponse\x12\x64\n\x0fUpsertDocuments\x12&.cascade_api.v1.UpsertDocumentsRequest\x1a\'.cascade_api.v1.UpsertDocumentsResponse(\x01\x12\x62\n\x0f\x44\x65leteDocuments\x12&.cascade_api.v1.DeleteDocumentsRequest\x1a\'.cascade_api.v1.DeleteDocumentsResponse\x12M\n\x08GetIndex\x12\x1f.cascade_api.v1.GetIndexRequest\x1a .cascade_api.v1.GetIndexResponse\x12V\n\x0bListIndexes\x12\".cascade_api.v1.ListIndexesRequest\x1a#.cascade_api.v1.ListIndexesResponse\x12P\n\tDropIndex\x12 .cascade_api.v1.DropIndexRequest\x1a!.cascade_api.v1.DropIndexResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63\x61scade_api/v1/index.proto\x12\x0e\x63\x61scade_api.v1\x1a\x1d\x63\x61scade_api/v1/document.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x02\n\x05Index\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x11\n\tdocuments\x18\x03 \x01(\x04\x12\x0f\n\x07\x65ncoder\x18\x04 \x01(\t\x12\x12\n\ndimensions\x18\x05 \x01(\r\x12\x15\n\rvector_search\x18\x06 \x01(\t\x12\x15\n\rvector_recall\x18\x07 \x01(\x01\x12.\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07problem\x18\t \x01(\t\x12\x15\n\rtoken_vectors\x18\n \x01(\t\x12\'\n\x1ftoken_vector_bytes_per_document\x18\x0b \x01(\x01\x12#\n\x1btoken_id_bytes_per_document\x18\x0c \x01(\x01\"J\n\x12\x43reateIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x15\n\rtoken_vectors\x18\x03 \x01(\t\";\n\x13\x43reateIndexResponse\x12$\n\x05index\x18\x01 \x01(\x0b\x32\x15.cascade_api.v1.Index\"T\n\x16UpsertDocumentsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12+\n\tdocuments\x18\x02 \x03(\x0b\x32\x18.cascade_api.v1.Document\"`\n\x17UpsertDocumentsResponse\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\x04\x12\x10\n\x08replaced\x18\x02 \x01(\x04\x12$\n\x05index\x18\x03 \x01(\x0b\x32\x15.cascade_api.v1.Index\"8\n\x16\x44\x65leteDocumentsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x0f\n\x07\x64oc_ids\x18\x02 \x03(\t\"P\n\x17\x44\x65leteDocumentsResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x04\x12$\n\x05index\x18\x02 \x01(\x0b\x32\x15.cascade_api.v1.Index\"\x1f\n\x0fGetIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"8\n\x10GetIndexResponse\x12$\n\x05index\x18\x01 \x01(\x0b\x32\x15.cascade_api.v1.Index\"\x14\n\x12ListIndexesRequest\"=\n\x13ListIndexesResponse\x12&\n\x07indexes\x18\x01 \x03(\x0b\x32\x15.cascade_api.v1.Index\" \n\x10\x44ropIndexRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x13\n\x11\x44ropIndexResponse2\xa9\x04\n\x0cIndexService\x12V\n\x0b\x43reateIndex\x12\".cascade_api.v1.CreateIndexRequest\x1a#.cascade_api.v1.CreateIndexResponse\x12\x64\n\x0fUpsertDocuments\x12&.cascade_api.v1.UpsertDocumentsRequest\x1a\'.cascade_api.v1.UpsertDocumentsResponse(\x01\x12\x62\n\x0f\x44\x65leteDocuments\x12&.cascade_api.v1.DeleteDocumentsRequest\x1a\'.cascade_api.v1.DeleteDocumentsResponse\x12M\n\x08GetIndex\x12\x1f.cascade_api.v1.GetIndexRequest\x1a .cascade_api.v1.GetIndexResponse\x12V\n\x0bListIndexes\x12\".cascade_api.v1.ListIndexesRequest\x1a#.cascade_api.v1.ListIndexesResponse\x12P\n\tDropIndex\x12 .cascade_api.v1.DropIndexRequest\x1a!.cascade_api.v1.DropIndexResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,31 +34,31 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cascade_api.v1.index_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INDEX']._serialized_start=111
-  _globals['_INDEX']._serialized_end=380
-  _globals['_CREATEINDEXREQUEST']._serialized_start=382
-  _globals['_CREATEINDEXREQUEST']._serialized_end=456
-  _globals['_CREATEINDEXRESPONSE']._serialized_start=458
-  _globals['_CREATEINDEXRESPONSE']._serialized_end=517
-  _globals['_UPSERTDOCUMENTSREQUEST']._serialized_start=519
-  _globals['_UPSERTDOCUMENTSREQUEST']._serialized_end=603
-  _globals['_UPSERTDOCUMENTSRESPONSE']._serialized_start=605
-  _globals['_UPSERTDOCUMENTSRESPONSE']._serialized_end=701
-  _globals['_DELETEDOCUMENTSREQUEST']._serialized_start=703
-  _globals['_DELETEDOCUMENTSREQUEST']._serialized_end=759
-  _globals['_DELETEDOCUMENTSRESPONSE']._serialized_start=761
-  _globals['_DELETEDOCUMENTSRESPONSE']._serialized_end=841
-  _globals['_GETINDEXREQUEST']._serialized_start=843
-  _globals['_GETINDEXREQUEST']._serialized_end=874
-  _globals['_GETINDEXRESPONSE']._serialized_start=876
-  _globals['_GETINDEXRESPONSE']._serialized_end=932
-  _globals['_LISTINDEXESREQUEST']._serialized_start=934
-  _globals['_LISTINDEXESREQUEST']._serialized_end=954
-  _globals['_LISTINDEXESRESPONSE']._serialized_start=956
-  _globals['_LISTINDEXESRESPONSE']._serialized_end=1017
-  _globals['_DROPINDEXREQUEST']._serialized_start=1019
-  _globals['_DROPINDEXREQUEST']._serialized_end=1051
-  _globals['_DROPINDEXRESPONSE']._serialized_start=1053
-  _globals['_DROPINDEXRESPONSE']._serialized_end=1072
-  _globals['_INDEXSERVICE']._serialized_start=1075
-  _globals['_INDEXSERVICE']._serialized_end=1628
+  _globals['_INDEX']._serialized_end=417
+  _globals['_CREATEINDEXREQUEST']._serialized_start=419
+  _globals['_CREATEINDEXREQUEST']._serialized_end=493
+  _globals['_CREATEINDEXRESPONSE']._serialized_start=495
+  _globals['_CREATEINDEXRESPONSE']._serialized_end=554
+  _globals['_UPSERTDOCUMENTSREQUEST']._serialized_start=556
+  _globals['_UPSERTDOCUMENTSREQUEST']._serialized_end=640
+  _globals['_UPSERTDOCUMENTSRESPONSE']._serialized_start=642
+  _globals['_UPSERTDOCUMENTSRESPONSE']._serialized_end=738
+  _globals['_DELETEDOCUMENTSREQUEST']._serialized_start=740
+  _globals['_DELETEDOCUMENTSREQUEST']._serialized_end=796
+  _globals['_DELETEDOCUMENTSRESPONSE']._serialized_start=798
+  _globals['_DELETEDOCUMENTSRESPONSE']._serialized_end=878
+  _globals['_GETINDEXREQUEST']._serialized_start=880
+  _globals['_GETINDEXREQUEST']._serialized_end=911
+  _globals['_GETINDEXRESPONSE']._serialized_start=913
+  _globals['_GETINDEXRESPONSE']._serialized_end=969
+  _globals['_LISTINDEXESREQUEST']._serialized_start=971
+  _globals['_LISTINDEXESREQUEST']._serialized_end=991
+  _globals['_LISTINDEXESRESPONSE']._serialized_start=993
+  _globals['_LISTINDEXESRESPONSE']._serialized_end=1054
+  _globals['_DROPINDEXREQUEST']._serialized_start=1056
+  _globals['_DROPINDEXREQUEST']._serialized_end=1088
+  _globals['_DROPINDEXRESPONSE']._serialized_start=1090
+  _globals['_DROPINDEXRESPONSE']._serialized_end=1109
+  _globals['_INDEXSERVICE']._serialized_start=1112
+  _globals['_INDEXSERVICE']._serialized_end=1665
 # @@protoc_insertion_point(module_scope)

@@ -37,6 +37,7 @@ class Index(_message.Message):
     PROBLEM_FIELD_NUMBER: _builtins.int
     TOKEN_VECTORS_FIELD_NUMBER: _builtins.int
     TOKEN_VECTOR_BYTES_PER_DOCUMENT_FIELD_NUMBER: _builtins.int
+    TOKEN_ID_BYTES_PER_DOCUMENT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name, lower-case letters, digits, _ and -."""
     version: _builtins.int
@@ -57,6 +58,8 @@ class Index(_message.Message):
     """The multi-vector model whose token vectors it holds, empty when it holds none."""
     token_vector_bytes_per_document: _builtins.float
     """Bytes that a document's token vectors take in the mean."""
+    token_id_bytes_per_document: _builtins.float
+    """Bytes that a document's token ids take in the mean; 0 when it holds none."""
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When the version was made."""
@@ -75,10 +78,11 @@ class Index(_message.Message):
         problem: _builtins.str = ...,
         token_vectors: _builtins.str = ...,
         token_vector_bytes_per_document: _builtins.float = ...,
+        token_id_bytes_per_document: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "documents", b"documents", "encoder", b"encoder", "name", b"name", "problem", b"problem", "token_vector_bytes_per_document", b"token_vector_bytes_per_document", "token_vectors", b"token_vectors", "updated_at", b"updated_at", "vector_recall", b"vector_recall", "vector_search", b"vector_search", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "documents", b"documents", "encoder", b"encoder", "name", b"name", "problem", b"problem", "token_id_bytes_per_document", b"token_id_bytes_per_document", "token_vector_bytes_per_document", b"token_vector_bytes_per_document", "token_vectors", b"token_vectors", "updated_at", b"updated_at", "vector_recall", b"vector_recall", "vector_search", b"vector_search", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
