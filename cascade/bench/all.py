@@ -47,26 +47,27 @@ def everything(
 ) -> Everything:
     """Run `program` NAME for each of `benches`; one that fails, or is not done when its time is up, ends alone.
 
-    A bench has its own seconds and what those before it left over.
+    A bench has its own seconds and what those before it left over: the shortest come first. Results are in the order of
+    `benches`.
     """
-    results: list[Result] = []
+    results: dict[str, Result] = {}
     failures: dict[str, str] = {}
     took: dict[str, float] = {}
     begin = time.monotonic()
     left = sum(entry.seconds for entry in benches.values())
-    for name, entry in benches.items():
+    for name, entry in sorted(benches.items(), key=lambda item: item[1].seconds):
         left -= entry.seconds
         allowed = (options.seconds or SECONDS) - left - (time.monotonic() - begin)
         started = time.monotonic()
         tell(f"{name}: {entry.about}")
         try:
-            results.append(_run([*program, name, *_arguments(options, entry)], allowed, tell))
+            results[name] = _run([*program, name, *_arguments(options, entry)], allowed, tell)
         except _FailedError as error:
             failures[name] = str(error)
         took[name] = time.monotonic() - started
         end = f"failed: {failures[name]}" if name in failures else "done"
         tell(f"{name}: {end}, after {took[name]:.0f} s")
-    return Everything(results, failures, took)
+    return Everything([results[name] for name in benches if name in results], failures, took)
 
 
 class _FailedError(Exception):

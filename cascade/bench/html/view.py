@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,10 +31,10 @@ def rows(quality: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _ratios(result: Result) -> list[dict[str, Any]]:
-    several = len({peer.ours for peer in result.peers}) > 1
+    counts = Counter(peer.speed.name for peer in result.peers)
     return [
         {
-            "label": f"{peer.speed.name} ({peer.ours})" if several else peer.speed.name,
+            "label": f"{peer.speed.name} ({peer.ours})" if counts[peer.speed.name] > 1 else peer.speed.name,
             "median": peer.ratio.value,
             "low": peer.ratio.low,
             "high": peer.ratio.high,

@@ -33,7 +33,7 @@ def program(tmp_path: Path, result: Result) -> list[str]:
 
 def test_a_bench_that_fails_does_not_end_the_rest(program: list[str]) -> None:
     lines: list[str] = []
-    benches = {name: Entry("", "", 60) for name in ("first", "broken", "last")}
+    benches = {name: Entry("", "", 60 - place) for place, name in enumerate(("first", "broken", "last"))}
     found = everything(Options(quick=True), lines.append, benches=benches, program=program)
     assert [result.name for result in found.results] == ["first", "last"]
     assert found.failures == {"broken": "exit status 1: nothing works"}

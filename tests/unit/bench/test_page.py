@@ -47,9 +47,15 @@ def test_without_a_result_the_page_still_says_why() -> None:
 
 def test_every_ratio_and_every_speed_is_drawn_once(result: Result) -> None:
     (drawn,) = view([result])
-    assert [one["label"] for one in drawn["ratios"]] == ["peer (ours)", "peer, short (ours, short)"]
+    assert [one["label"] for one in drawn["ratios"]] == ["peer", "peer, short"]
     assert [(one["floor"], one["aim"], one["met"]) for one in drawn["ratios"]] == [(4, 8, "floor"), (None, None, "")]
     assert [one["label"] for one in drawn["speeds"]] == ["ours", "ours, short", "peer", "peer, short"]
+
+
+def test_a_peer_that_meets_several_of_ours_is_told_apart_by_them(result: Result) -> None:
+    (peer, _) = result.peers
+    (drawn,) = view([replace(result, peers=[peer, replace(peer, ours="ours, quick")])])
+    assert [one["label"] for one in drawn["ratios"]] == ["peer (ours)", "peer (ours, quick)"]
 
 
 def test_nested_quality_is_told_by_where_it_stands() -> None:
