@@ -98,6 +98,13 @@ class ServedModel(ABC):
         """The most tokens of one step, of `most` in a batch: on a processor few, so that others soon have a turn."""
         return min(most, self.most_step_tokens) if pick_device(self.device) == "cpu" else most
 
+    @property
+    def thread_count(self) -> int:
+        """How many threads its own code may compute with."""
+        import torch
+
+        return self.threads or torch.get_num_threads()
+
     def tokeniser(self) -> Tokeniser | None:
         """What makes the token ids that it reads; None where it is given texts. Loads the model."""
         self.ensure_loaded()
@@ -167,8 +174,6 @@ class ServedModel(ABC):
 
         Raises ModelLoadError where the wanted backend cannot.
         """
-        import torch
-
         from cascade.inference.towers.choice import choose
         from cascade.inference.towers.records import fingerprint
 
@@ -178,7 +183,7 @@ class ServedModel(ABC):
             self.wanted_backend,
             deterministic=self.deterministic,
             device=self.device,
-            threads=self.threads or torch.get_num_threads(),
+            threads=self.thread_count,
             model_folder=folder,
             read=read,
             name=self.reference,

@@ -168,7 +168,7 @@ class MultiVectorModel(ServedModel):
                 found, of_text = next(made)
                 vectors.append(found)
                 seen.append(of_text)
-        scores = maxsim(asked, vectors)
+        scores = maxsim(asked, vectors, threads=self.thread_count)
         return Scored(tuple(scores.tolist()), tokens, tuple(seen), cached)
 
     def encode_documents(self, passages: Sequence[str]) -> list[StoredVectors]:

@@ -1,12 +1,16 @@
 """MaxSim is the mean over a query's tokens of the best cosine among a document's, however the documents come."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from sentence_transformers.multi_vector_encoder import maxsim as library_maxsim
 
 from cascade.inference import maxsim as module
+from cascade.inference import maxsim_kernel
 from cascade.inference.maxsim import Vectors, maxsim
+from cascade.inference.stored_vectors import quantised, restored
 
 
 def _unit(rows: int, seed: int = 0) -> Vectors:
@@ -29,12 +33,53 @@ def test_it_equals_the_librarys() -> None:
     assert maxsim(query, DOCUMENTS).tolist() == pytest.approx(theirs[0].tolist(), abs=1e-6)
 
 
+@pytest.mark.usefixtures("way")
 def test_a_document_scores_the_same_in_any_company(monkeypatch: pytest.MonkeyPatch) -> None:
     query = _unit(5, 99)
     together = maxsim(query, DOCUMENTS).tolist()
     assert [maxsim(query, [document])[0] for document in DOCUMENTS] == pytest.approx(together, abs=1e-6)
     monkeypatch.setattr(module, "_TOKENS_AT_A_TIME", 10)
     assert maxsim(query, DOCUMENTS).tolist() == pytest.approx(together, abs=1e-6)
+
+
+@pytest.fixture(params=["compiled", "multiplied"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to compute it, on a processor that has the instructions for the first."""
+    if request.param == "multiplied":
+        monkeypatch.setattr(maxsim_kernel, "processor_can", lambda: False)
+
+
+@pytest.mark.parametrize("tokens", [1, 32, 70])
+@pytest.mark.usefixtures("way")
+def test_a_query_of_any_length_is_compared_as_a_whole(tokens: int) -> None:
+    query = 3 * _unit(tokens, 99)
+    expected = [(query @ document.T).max(axis=1).sum() / (3 * tokens) for document in DOCUMENTS]
+    assert maxsim(query, DOCUMENTS).tolist() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.usefixtures("way")
+def test_stored_vectors_are_compared_as_if_they_were_restored() -> None:
+    stored = [quantised(document, len(document), len(document)) for document in DOCUMENTS]
+    expected = maxsim(_unit(40, 99), [restored(one) for one in stored]).tolist()
+    assert maxsim(_unit(40, 99), stored).tolist() == pytest.approx(expected, abs=2e-5)
+    mixed = maxsim(_unit(40, 99), [stored[0], *DOCUMENTS[1:3], *stored[3:]]).tolist()
+    assert mixed == pytest.approx(expected, abs=1e-2)
+
+
+def test_threads_share_the_documents_and_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FEW", 0)
+    documents = [_unit(1 + seed % 7, seed) for seed in range(50)]
+    alone = maxsim(_unit(5, 99), documents)
+    for threads in (2, 3, 64):
+        assert np.array_equal(maxsim(_unit(5, 99), documents, threads=threads), alone)
+
+
+def test_vectors_of_other_dimensions_are_refused() -> None:
+    with pytest.raises(ValueError, match="found vectors of 4 dimensions, expected the query's 8"):
+        maxsim(_unit(2), [np.ones((3, 4), dtype=np.float32)])
+    stored = quantised(_unit(3), 3, 3)
+    with pytest.raises(ValueError, match="found 2 scales of 3 stored vectors"):
+        maxsim(_unit(2), [replace(stored, scale=stored.scale[:2])])
 
 
 def test_a_text_meets_itself_wholly() -> None:
