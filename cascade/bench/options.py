@@ -17,7 +17,7 @@ class Options:
     folder of several, on which quality is measured. `peers_python` is the interpreter of the environment in which
     peers are installed that this one does not have. A `quick` bench is as small as it can be: it shows that
     everything runs, and its figures mean nothing. `seconds` is what the rounds may take in all, None for as long as
-    it takes.
+    it takes. `reranks` is over how many the memory of a server is watched, None for what takes about a minute.
     """
 
     rounds: int = ROUNDS
@@ -28,3 +28,4 @@ class Options:
     quick: bool = False
     seconds: float | None = None
     seed: int = 0
+    reranks: int | None = None

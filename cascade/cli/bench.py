@@ -41,6 +41,10 @@ Quick = Annotated[bool, typer.Option("--quick", help="A few seconds, to see it w
 Seconds = Annotated[
     float | None, typer.Option(min=1, help="Seconds that the rounds may take in all.", show_default=False)
 ]
+Reranks = Annotated[
+    int | None,
+    typer.Option(min=1, help="Reranks over which a server's memory is watched; only `server`.", show_default=False),
+]
 Html = Annotated[
     Path | None, typer.Option(help="File for a page with charts; it opens anywhere.", dir_okay=False, writable=True)
 ]
@@ -57,6 +61,7 @@ def _options(
     peers: Path | None,
     seconds: float | None,
     quick: bool,
+    reranks: int | None = None,
 ) -> Options:
     """With the libraries of this process held to the threads, which they read when they are first imported."""
     from cascade.bench.options import QUICK_ROUNDS, Options
@@ -74,6 +79,7 @@ def _options(
         peers_python=found and found.absolute(),
         quick=quick,
         seconds=seconds,
+        reranks=reranks,
     )
 
 
@@ -86,10 +92,11 @@ def _command(name: str) -> Callable[..., None]:
         peers: Peers = None,
         seconds: Seconds = None,
         quick: Quick = False,
+        reranks: Reranks = None,
         html: Html = None,
         as_json: AsJson = False,
     ) -> None:
-        options = _options(rounds, threads, collection, collections, peers, seconds, quick)
+        options = _options(rounds, threads, collection, collections, peers, seconds, quick, reranks)
         from rich.console import Console
 
         from cascade.bench import catalogue, tables
