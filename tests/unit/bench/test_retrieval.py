@@ -16,7 +16,8 @@ QUICK = Options(rounds=2, quick=True)
 
 def _unit(rows: int) -> Vectors:
     vectors: Vectors = np.random.default_rng(0).standard_normal((rows, 32)).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
 
 
 @pytest.fixture

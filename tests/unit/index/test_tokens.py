@@ -2,6 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from cascade.index import tokens
 from cascade.index.tokens import tokenize, tokenize_query
 
 
@@ -29,3 +32,12 @@ def test_threads_get_the_same_stems() -> None:
     texts = [f"running runners ran {i} times" for i in range(200)]
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(tokenize, texts)) == [tokenize(text) for text in texts]
+
+
+def test_stems_that_are_remembered_are_few_and_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_MOST_KEPT", 10)
+    monkeypatch.setattr(tokens, "_stems", tokens._Stems())
+    for number in range(100):
+        assert tokenize(f"boiling{number} {'ba' * 20}s") == [f"boiling{number}", "ba" * 20]
+        assert len(tokens._stems) <= 10
+        assert all(len(word) <= 32 for word in tokens._stems)
