@@ -18,7 +18,7 @@ QUESTIONS = (Question("red apples", ("green pears", "red apples are sweet")),)
 
 
 def test_the_smallest_bench_of_a_server_has_every_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CASCADES, "model", PLAIN)  # type: ignore[arg-type]  # read-only but for tests
+    monkeypatch.setitem(CASCADES, "model", PLAIN)
     said: list[str] = []
     found = server.bench(Options(rounds=1, quick=True), said.append)
     assert [peer.speed.name for peer in found.peers] == [
