@@ -95,7 +95,7 @@ def test_a_record_beside_the_model_goes_where_the_model_goes(
         (("--split", "dev"), "no split or judgments file"),
         (("--run", "nothing.trec"), "nothing.trec"),
         (("--backend", "torch-bf16"), "torch-bf16"),
-        (("--queries", "1"), "1 is not in the range"),
+        (("--queries", "1"), "--queries"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(
