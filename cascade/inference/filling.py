@@ -6,7 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from cascade.inference.fair_queue import FairQueue
 from cascade.inference.line import Entry
-from cascade.inference.rows import Rows
+from cascade.inference.rows import Lane, Rows
 from cascade.inference.shared_batch import Share, SharedBatch
 
 
@@ -28,6 +28,9 @@ class Caller(Protocol):
 
 C = TypeVar("C", bound=Caller)
 
+_MISSES = 8
+"""Callers of the batch's lane of whose rows none fits, after whom it is full: to ask all would take its time, too."""
+
 
 class Filling(Generic[C]):
     """A batch of the rows of the entry in hand, and while there is room of others in the order of their turns.
@@ -45,7 +48,9 @@ class Filling(Generic[C]):
         self._queue = queue
         self._batch = SharedBatch(rows.lane)
         self._walk = queue.walk(leader, rows.lane.most_tokens)
+        self._lane: Lane[Any, Any] = rows.lane
         self._to_begin = rows.lane.most_tokens
+        self._misses = 0
         self._take(leader)
 
     def invite(self) -> Entry[C] | None:
@@ -53,7 +58,7 @@ class Filling(Generic[C]):
 
         None when the batch is full, or nobody is left.
         """
-        while not self._batch.full and (entry := self._walk.next()) is not None:
+        while self._misses < _MISSES and not self._batch.full and (entry := self._walk.next()) is not None:
             if not self._queue.waits(entry) or not entry.item.wanted:
                 continue
             if entry.item.may_begin and entry.tokens <= self._to_begin:
@@ -72,10 +77,14 @@ class Filling(Generic[C]):
 
     def _take(self, entry: Entry[C]) -> bool:
         rows = entry.item.rows
-        share = None if rows is None else self._batch.take(rows)
-        if rows is None or rows.left:
+        if rows is None or rows.lane is not self._lane:
             self._walk.passed_over(entry)
-        if share is None or not share.places:
+            return False
+        share = self._batch.take(rows)
+        if rows.left:
+            self._walk.passed_over(entry)
+        if not share.places:
+            self._misses += 1
             return False
         self.shares[entry] = share
         self._walk.took(entry, share.tokens)

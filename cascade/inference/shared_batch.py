@@ -39,19 +39,22 @@ class SharedBatch(Generic[R, S]):
     @property
     def full(self) -> bool:
         """Whether there is no room for the shortest row."""
-        return bool(self._lengths) and not self._has_room(1)
+        return not self._may_hold(1)
 
     def take(self, owner: Rows[R, S]) -> Share[R, S]:
         """Take as many of the owner's rows as there is room for, the longest first; none of another lane's."""
-        if owner.lane is not self._lane:
+        if owner.lane is not self._lane or not owner.left or not self._may_hold(owner.lengths[owner.left[-1]]):
             return Share(owner, ())
         lengths = [owner.lengths[place] for place in owner.left]
-        taken = range(len(lengths)) if self._holds(lengths) else self._choose(lengths)
-        self._lengths += [lengths[n] for n in taken]
-        share = Share(owner, [owner.left[n] for n in taken])
-        gone = set(share.places)
-        owner.left = [place for place in owner.left if place not in gone]
-        return share
+        if self._holds(lengths):
+            self._lengths += lengths
+            taken, owner.left = owner.left, []
+            return Share(owner, taken)
+        chosen = self._choose(lengths)
+        self._lengths += [lengths[n] for n in chosen]
+        taken, gone = [owner.left[n] for n in chosen], set(chosen)
+        owner.left = [place for n, place in enumerate(owner.left) if n not in gone]
+        return Share(owner, taken)
 
     def _choose(self, lengths: Sequence[int]) -> list[int]:
         """Of rows in falling order of length, those that fit: each the longest for which there is room."""
@@ -70,6 +73,9 @@ class SharedBatch(Generic[R, S]):
             n += 1
         del self._lengths[before:]
         return taken
+
+    def _may_hold(self, shortest: int) -> bool:
+        return not self._lengths or self._has_room(shortest)
 
     def _has_room(self, length: int) -> bool:
         return self._lane.size([*self._lengths, length]) <= self._lane.most_tokens

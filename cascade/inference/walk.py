@@ -30,8 +30,11 @@ class Walk(Generic[T]):
     def next(self) -> Entry[T] | None:
         """The entry whose turn comes next, none after the last."""
         while self._waiting:
-            line, entries = min(self._waiting.items(), key=lambda one: self._ends(one[0], one[1][0]))
-            if self._ends(line, entries[0]) > self._limit + self._most / line.account.weight:
+            ends, _, line = min(
+                (self._ends(line, found[0]), n, line) for n, (line, found) in enumerate(self._waiting.items())
+            )
+            entries = self._waiting[line]
+            if ends > self._limit + self._most / line.account.weight:
                 del self._waiting[line]
                 continue
             entry = entries.popleft()
