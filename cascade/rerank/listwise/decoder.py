@@ -12,7 +12,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from cascade.inference.device import pick_dtype
 from cascade.inference.towers.tower import Backend, BackendName
-from cascade.rerank.listwise.llama import LlamaDecoder, plain, torch_backend
+from cascade.rerank.listwise.llama import LlamaDecoder, torch_backend
 from cascade.rerank.listwise.span import Pass, Span
 
 ATTENTION = "cascade_packed"
@@ -98,20 +98,15 @@ def decoder_of(stack: Any, backend: Backend = "auto", *, threads: int | None = N
     The stack's weights are shared and stay as they were, but in eight bits its layers are given up. Raises ValueError
     where that cannot be.
     """
-    own = LlamaDecoder.runs(stack)
-    if backend != "native-int8":
-        return LlamaDecoder(stack) if own else LibraryDecoder(stack)
-    if not own or not plain(stack) or next(stack.parameters()).device.type != "cpu":
+    from cascade.rerank.listwise.native_llama import NativeLlama
+
+    threads = threads or torch.get_num_threads()
+    rounded = backend == "native-int8"
+    if NativeLlama.runs(stack) and (rounded or torch_backend(stack) == "torch-bf16"):
+        return NativeLlama(stack, threads=threads, eight_bits=rounded)
+    if rounded:
         raise ValueError(
             f"native-int8 runs Llama without biases on a processor, found {type(stack).__name__} on "
             f"{next(stack.parameters()).device}; use backend auto"
         )
-    from cascade.rerank.listwise.llama_eight_bits import EightBitLlama
-
-    return EightBitLlama(stack, threads=threads or torch.get_num_threads())
-
-
-def read_one(decoder: Decoder, ids: Sequence[int]) -> Tensor:
-    """All states [length, hidden_size] of one sequence."""
-    with torch.inference_mode():
-        return decoder.read([Span(ids, range(len(ids)))])[0]
+    return LlamaDecoder(stack) if LlamaDecoder.runs(stack) else LibraryDecoder(stack)

@@ -57,7 +57,7 @@ class ListReader:
             return (yield from _Reading(self._model, self._prompt, task, budget).rank(steps))
 
         ranked, waited = await self._model.queue.run(work, budget=budget, tokens=task.tokens)
-        return replace(ranked, waited=waited)
+        return replace(ranked, waited=waited, backend=self._model.backend)
 
     def ensure_ready(self) -> None:
         """As `warm_up`, in the thread that holds the model."""

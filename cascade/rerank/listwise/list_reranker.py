@@ -67,7 +67,7 @@ class ListReranker(ABC):
         )
         return Scores(
             tuple(values),
-            Usage(found.waited, found.tokens, cut, found.repairs, _incomplete(found)),
+            Usage(found.waited, found.tokens, cut, found.repairs, _incomplete(found), backend=found.backend),
         )
 
 

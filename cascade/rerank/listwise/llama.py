@@ -1,4 +1,4 @@
-"""The layers of Llama and its like, run over packed spans with no more than what is asked for."""
+"""The layers of Llama and its like, run by torch over packed spans with no more than what is asked for."""
 
 from __future__ import annotations
 
@@ -44,11 +44,6 @@ class LlamaDecoder:
 def torch_backend(stack: Any) -> BackendName:
     """What torch runs this stack as."""
     return "torch-bf16" if next(stack.parameters()).dtype is torch.bfloat16 else "torch-fp32"
-
-
-def plain(stack: Any) -> bool:
-    """Whether its linear maps add nothing."""
-    return not (stack.config.attention_bias or stack.config.mlp_bias)
 
 
 class _Layer:

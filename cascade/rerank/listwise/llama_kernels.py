@@ -1,9 +1,9 @@
-"""What stands between two multiplications of a Llama layer in eight bits, each in one pass over the tokens.
+"""What stands between two multiplications of a Llama layer, each in one pass over the tokens.
 
-As in the native tower's kernels: `sums` are the int32 [tokens, n] of a multiplication, `scales` those of the tokens
-that were multiplied, `weight_scales` those of the n outputs. What is multiplied next is written to `out` int8
-[tokens, n] and `out_scales`; what attention reads is bfloat16, seen as uint16. A token's numbers come of its own row
-alone.
+`sums` are what a multiplication gave, [tokens, n]: int32, with `scales` of the tokens that were multiplied and
+`weight_scales` of the n outputs, as in the native tower's kernels; or bfloat16, seen as uint16, where these are None.
+What is multiplied next is written to `out` [tokens, n], int8 with `out_scales`, or bfloat16 where these are None.
+Attention reads bfloat16. A token's numbers come of its own row alone; `row` is room for one.
 """
 
 from __future__ import annotations
@@ -39,74 +39,100 @@ def normalise(states: Any, weight: Any, eps: Any, row: Any, out: Any, out_scales
         inverse = f(1) / np.sqrt(total / f(len(row)) + eps)
         for k in range(len(row)):
             row[k] = state[k] * inverse * weight[k]
-        out_scales[t] = rounded(row, out[t])
+        if out_scales is None:
+            for k in range(len(row)):
+                out[t, k] = _to_brain(f(row[k]))
+        else:
+            out_scales[t] = rounded(row, out[t])
 
 
 @kernel
 def add(sums: Any, scales: Any, weight_scales: Any, states: Any) -> None:
     """states += what was multiplied."""
     for t in range(len(sums)):
-        state, found, of_token = states[t], sums[t], scales[t]
-        for k in range(len(found)):
-            state[k] += f(found[k]) * (of_token * weight_scales[k])
+        state, found = states[t], sums[t]
+        if scales is None:
+            for k in range(len(found)):
+                state[k] += _of_brain(found[k])
+        else:
+            of_token = scales[t]
+            for k in range(len(found)):
+                state[k] += f(found[k]) * (of_token * weight_scales[k])
 
 
 @kernel
-def turn(sums: Any, scales: Any, weight_scales: Any, cos: Any, sin: Any, first: Any, factor: Any, out: Any) -> None:
-    """Heads from column `first` on, turned by rotary positions (Su et al., 2021), to [heads, tokens, size]."""
+def turn(
+    sums: Any, scales: Any, weight_scales: Any, cos: Any, sin: Any, first: Any, factor: Any, begin: Any, out: Any
+) -> None:
+    """Heads from column `first` on, times `factor`, turned by rotary positions (Su et al., 2021), or as they are where
+    `cos` is None, to `out` [heads, all tokens, size] from token `begin` on."""
     size = out.shape[2]
     half = size // 2
     row, turned = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.float32)
     for t in range(len(sums)):
-        of_token, c, s = scales[t] * factor, cos[t], sin[t]
         for h in range(out.shape[0]):
-            found, of_output, bits = sums[t, first + h * size :], weight_scales[first + h * size :], out[h, t]
-            for d in range(size):
-                row[d] = f(found[d]) * (of_token * of_output[d])
-            for d in range(half):
-                turned[d] = row[d] * c[d] - row[half + d] * s[d]
-            for d in range(half):
-                turned[half + d] = row[half + d] * c[d] + row[d] * s[d]
-            for d in range(size):
-                bits[d] = _to_brain(f(turned[d]))
+            at = first + h * size
+            found, bits = sums[t, at : at + size], out[h, begin + t]
+            if scales is None:
+                for d in range(size):
+                    row[d] = _of_brain(found[d]) * factor
+            else:
+                of_token, of_output = scales[t] * factor, weight_scales[at : at + size]
+                for d in range(size):
+                    row[d] = f(found[d]) * (of_token * of_output[d])
+            if cos is None:
+                for d in range(size):
+                    bits[d] = _to_brain(f(row[d]))
+            else:
+                c, s = cos[t], sin[t]
+                for d in range(half):
+                    turned[d] = row[d] * c[d] - row[half + d] * s[d]
+                for d in range(half):
+                    turned[half + d] = row[half + d] * c[d] + row[d] * s[d]
+                for d in range(size):
+                    bits[d] = _to_brain(f(turned[d]))
 
 
 @kernel
-def spread(sums: Any, scales: Any, weight_scales: Any, first: Any, out: Any) -> None:
-    """Heads from column `first` on, as they are, to [heads, tokens, size]."""
-    size = out.shape[2]
-    row = np.empty(size, dtype=np.float32)
-    for t in range(len(sums)):
-        of_token = scales[t]
-        for h in range(out.shape[0]):
-            found, of_output, bits = sums[t, first + h * size :], weight_scales[first + h * size :], out[h, t]
-            for d in range(size):
-                row[d] = f(found[d]) * (of_token * of_output[d])
-            for d in range(size):
-                bits[d] = _to_brain(f(row[d]))
-
-
-@kernel
-def gather(found: Any, row: Any, out: Any, out_scales: Any) -> None:
-    """What attention found, [heads, tokens, size], token by token."""
+def gather(found: Any, begin: Any, row: Any, out: Any, out_scales: Any) -> None:
+    """What attention found, [heads, all tokens, size], token by token from `begin` on."""
     size = found.shape[2]
-    for t in range(found.shape[1]):
-        for h in range(found.shape[0]):
-            head = found[h, t]
-            for d in range(size):
-                row[h * size + d] = _of_brain(head[d])
-        out_scales[t] = rounded(row, out[t])
+    for t in range(len(out)):
+        if out_scales is None:
+            for h in range(found.shape[0]):
+                out[t, h * size : (h + 1) * size] = found[h, begin + t]
+        else:
+            for h in range(found.shape[0]):
+                head = found[h, begin + t]
+                for d in range(size):
+                    row[h * size + d] = _of_brain(head[d])
+            out_scales[t] = rounded(row, out[t])
 
 
 @kernel
 def gate(sums: Any, scales: Any, weight_scales: Any, row: Any, out: Any, out_scales: Any) -> None:
     """silu(gate) * up (Shazeer, 2020), which stand side by side."""
     width = len(row)
+    gates, ups = np.empty(width, dtype=np.float32), np.empty(width, dtype=np.float32)
     for t in range(len(sums)):
-        found, of_token = sums[t], scales[t]
+        found = sums[t]
+        if scales is None:
+            for k in range(width):
+                gates[k] = _of_brain(found[k])
+            for k in range(width):
+                ups[k] = _of_brain(found[width + k])
+        else:
+            of_token = scales[t]
+            for k in range(width):
+                gates[k] = f(found[k]) * (of_token * weight_scales[k])
+            for k in range(width):
+                ups[k] = f(found[width + k]) * (of_token * weight_scales[width + k])
         for k in range(width):
-            x = f(found[k]) * (of_token * weight_scales[k])
+            x = gates[k]
             slope = x if x > f(-80) else f(-80)
-            up = f(found[width + k]) * (of_token * weight_scales[width + k])
-            row[k] = x / (f(1) + exponential(-slope)) * up
-        out_scales[t] = rounded(row, out[t])
+            row[k] = x / (f(1) + exponential(-slope)) * ups[k]
+        if out_scales is None:
+            for k in range(width):
+                out[t, k] = _to_brain(f(row[k]))
+        else:
+            out_scales[t] = rounded(row, out[t])

@@ -63,7 +63,7 @@ class OrderReader:
             return (yield from _Writing(self, task, budget).rank(steps))
 
         ranked, waited = await self._model.queue.run(work, budget=budget, tokens=task.tokens)
-        return replace(ranked, waited=waited)
+        return replace(ranked, waited=waited, backend=self._model.backend)
 
     def write(
         self, prompt: Sequence[int], count: int, fronts: Fronts | None = None, front: int = 0

@@ -30,7 +30,7 @@ class Task:
 class Ranked:
     """`order` is a permutation of the positions received, best first; `read` of the lists were read, `complete` says
     whether those were all; for each passage the tokens seen and those it has. `failure` is empty, or says why some of
-    the lists that were read got no order and stay as they were."""
+    the lists that were read got no order and stay as they were. `backend` is what ran a model of this process."""
 
     order: tuple[int, ...]
     read: int
@@ -40,6 +40,7 @@ class Ranked:
     repairs: int = 0
     waited: float = 0.0
     failure: str = ""
+    backend: str = ""
 
 
 class Reader(Protocol):

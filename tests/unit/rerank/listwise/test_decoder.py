@@ -16,6 +16,7 @@ from cascade.rerank.listwise.attention import attend
 from cascade.rerank.listwise.decoder import ATTENTION, Decoder, LibraryDecoder, decoder_of, dtype_of
 from cascade.rerank.listwise.llama import LlamaDecoder
 from cascade.rerank.listwise.memory import Memory
+from cascade.rerank.listwise.native_llama import NativeLlama
 from cascade.rerank.listwise.span import Span
 
 TEXTS = [[5, 6, 7], [8], list(range(9, 160)), [5, 6, 7]]
@@ -108,29 +109,36 @@ def test_tokens_that_stand_behind_what_is_held_are_not_seen(decoder: Decoder) ->
     assert torch.equal(*found)
 
 
-@pytest.fixture(scope="module")
-def eight_bits(tiny_lm: Path) -> Decoder:
+@pytest.fixture(scope="module", params=["torch-bf16", "native-int8"])
+def rounded(request: pytest.FixtureRequest, tiny_lm: Path) -> Decoder:
     from transformers import AutoModel
 
-    stack: Any = AutoModel.from_pretrained(tiny_lm, attn_implementation=ATTENTION, dtype=torch.float32)
-    return decoder_of(stack, "native-int8", threads=2)
+    dtype = dtype_of(request.param, "cpu")
+    stack: Any = AutoModel.from_pretrained(tiny_lm, attn_implementation=ATTENTION, dtype=dtype)
+    found = decoder_of(stack, request.param, threads=2)
+    assert isinstance(found, NativeLlama)
+    assert found.backend == request.param
+    return found
 
 
-def test_eight_bits_say_nearly_the_same(eight_bits: Decoder, plain: Any) -> None:
-    assert eight_bits.backend == "native-int8"
+def test_what_is_rounded_says_nearly_the_same(rounded: Decoder, plain: Any) -> None:
     long = [i % 200 + 5 for i in range(400)]  # long enough for two threads
     for ids in (*TEXTS, long):
-        (found,) = read(eight_bits, Span(ids, range(len(ids))))
-        expected = states_of(plain, ids)
-        assert torch.cosine_similarity(found, expected, dim=1).min() > 0.99
+        (found,) = read(rounded, Span(ids, range(len(ids))))
+        assert torch.cosine_similarity(found.float(), states_of(plain, ids), dim=1).min() > 0.99
 
 
-def test_eight_bits_go_on_from_a_memory_and_give_only_what_is_wanted(eight_bits: Decoder) -> None:
+def test_what_is_rounded_goes_on_from_a_memory_and_gives_only_what_is_wanted(rounded: Decoder) -> None:
     whole, memory = TEXTS[2], Memory()
-    (expected,) = read(eight_bits, Span(whole, range(len(whole))))
-    read(eight_bits, Span(whole[:20], (), keep=memory), Span(TEXTS[0], (0,)))
-    (found,) = read(eight_bits, Span(whole[20:], (0, 3, 130), memory, 20))
-    assert torch.allclose(found, expected[[20, 23, 150]], atol=0.05)
+    (expected,) = read(rounded, Span(whole, range(len(whole))))
+    read(rounded, Span(whole[:20], (), keep=memory), Span(TEXTS[0], (0,)))
+    (found,) = read(rounded, Span(whole[20:], (0, 3, 130), memory, 20))
+    assert torch.allclose(found.float(), expected[[20, 23, 150]].float(), atol=0.1)
+
+
+def test_what_is_rounded_is_not_mixed(rounded: Decoder) -> None:
+    found = [read(rounded, Span(TEXTS[2], (150,)), Span(ids, (0,)))[0] for ids in ([5, 6, 7], [8, 9, 10])]
+    assert torch.equal(*found)
 
 
 @pytest.mark.parametrize(

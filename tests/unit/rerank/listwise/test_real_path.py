@@ -49,4 +49,5 @@ async def test_every_document_has_a_place_and_the_trace_says_what_was_read(model
     assert sorted(found.ranking.doc_ids) == list("abc")
     assert (tier.kind, tier.status, tier.repairs) == (kind, StageStatus.COMPLETED, 0)
     assert tier.tokens > 100
+    assert tier.backend.startswith("torch-")
     assert [status.kind for status in models.status()] == ["language_model"]
