@@ -84,7 +84,9 @@ def _best_stored(query: Vectors, documents: Sequence[StoredVectors], threads: in
         steps = np.maximum(largest / _STEPS, np.finfo(np.float32).tiny).astype(np.float32)
         coarse = np.rint(part / steps[:, None])
         fine = np.rint((part / steps[:, None] - coarse) * _FINER)
-        given = [_packed(coarse), _packed(fine), _undone(coarse), _undone(fine), np.float32(1 / _FINER), steps]
+        few = np.concatenate([_packed(coarse), _packed(fine)], axis=1).ravel()
+        start = np.concatenate([_undone(coarse), _undone(fine)])
+        given = few, start, np.float32(1 / _FINER), steps
 
         def run(first: int, last: int, given: Sequence[Any] = given) -> None:
             sum_best_int8(addresses, lengths, starts, scales, *given, first, last, found)
@@ -146,11 +148,11 @@ def _columns(query: Vectors) -> Iterator[Vectors]:
 
 
 def _packed(steps: Vectors) -> npt.NDArray[np.int32]:
-    """Whole numbers [tokens, dimensions] of eight bits, four of a token together: [dimensions / 4, 32], flat."""
+    """Whole numbers [tokens, dimensions] of eight bits, four of a token together: [dimensions / 4, 32]."""
     tokens, dimensions = steps.shape
     columns = np.zeros((dimensions // 4, _COLUMNS, 4), dtype=np.int8)
     columns[:, :tokens] = steps.astype(np.int8).reshape(tokens, dimensions // 4, 4).transpose(1, 0, 2)
-    return columns.view(np.int32).ravel()
+    return columns.view(np.int32)[:, :, 0]
 
 
 def _undone(steps: Vectors) -> npt.NDArray[np.int32]:

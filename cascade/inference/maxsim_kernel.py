@@ -1,4 +1,4 @@
-"""MaxSim of documents that lie anywhere in memory, eight of their tokens at a time."""
+"""MaxSim of documents that lie anywhere in memory, some of their tokens at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cascade.inference.dots import COLUMNS, ROWS, dots_float32, dots_int8
+from cascade.inference.dots import COLUMNS, ROWS, best_float32, best_int8
 from cascade.inference.towers.native.machine_code import kernel
 
 
@@ -21,33 +21,22 @@ def processor_can() -> bool:
 
 @kernel
 def sum_best_int8(
-    addresses: Any, lengths: Any, starts: Any, scales: Any,
-    coarse: Any, fine: Any, coarse_start: Any, fine_start: Any, fine_part: Any, query_scales: Any,
+    addresses: Any, lengths: Any, starts: Any, scales: Any, few: Any, start: Any, finer: Any, query_scales: Any,
     first: Any, last: Any, out: Any,
 ) -> None:  # fmt: skip
     """Add to `out` the sums over the query's tokens of the best inner product with documents `first` to `last`.
 
     A document's vectors are int8 from its address on, its tokens' scales from its start in `scales` on. The query's
-    are whole numbers and a finer part, as `dots_int8` wants them, up to 32 tokens at a time, flat.
+    are whole numbers and what is finer in them, up to 32 tokens, as `best_int8` wants them.
     """
-    words = len(coarse) // COLUMNS
+    words = len(few) // (2 * COLUMNS)
     step = words * 4
-    sums = np.empty(ROWS * COLUMNS, dtype=np.int32)
-    finer = np.empty(ROWS * COLUMNS, dtype=np.int32)
     best = np.empty(COLUMNS, dtype=np.float32)
     for n in range(first, last):
         best[:] = -np.inf
         for t in range(0, lengths[n], ROWS):
             count = min(ROWS, lengths[n] - t)
-            address = addresses[n] + t * step
-            dots_int8(address, step, count, coarse, 0, coarse_start, sums, words)
-            dots_int8(address, step, count, fine, 0, fine_start, finer, words)
-            for row in range(count):
-                scale = scales[starts[n] + t + row]
-                at = row * COLUMNS
-                for j in range(COLUMNS):
-                    product = (np.float32(sums[at + j]) + np.float32(finer[at + j]) * fine_part) * scale
-                    best[j] = product if product > best[j] else best[j]
+            best_int8(addresses[n] + t * step, step, count, few, start, scales, starts[n] + t, finer, best, words)
         total = np.float32(0)
         for j in range(len(query_scales)):
             total += best[j] * query_scales[j]
@@ -61,17 +50,13 @@ def sum_best_float32(
     """As `sum_best_int8`, of float32 vectors; `query` [dimensions, 32], flat, of which the first `tokens` count."""
     words = len(query) // COLUMNS
     step = words * 4
-    sums = np.empty(ROWS * COLUMNS, dtype=np.float32)
+    none = np.float32(0)
     best = np.empty(COLUMNS, dtype=np.float32)
     for n in range(first, last):
         best[:] = -np.inf
         for t in range(0, lengths[n], ROWS):
             count = min(ROWS, lengths[n] - t)
-            dots_float32(addresses[n] + t * step, step, count, query, 0, nothing, sums, words)
-            for row in range(count):
-                at = row * COLUMNS
-                for j in range(COLUMNS):
-                    best[j] = sums[at + j] if sums[at + j] > best[j] else best[j]
+            best_float32(addresses[n] + t * step, step, count, query, nothing, nothing, 0, none, best, words)
         total = np.float32(0)
         for j in range(tokens):
             total += best[j]
