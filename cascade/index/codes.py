@@ -65,9 +65,9 @@ class Codes:
     def widths(self) -> list[int]:
         """How widely it can be searched, from narrow to all: lists that are looked at, or candidates that are kept."""
         if self.kind == "hnsw":
-            return [128, 256, 512, 1024, 2048]
+            return [128, 192, 256, 384, 512, 768, 1024, 1536, 2048]
         most = int(self.index.nlist)
-        return sorted({min(most, math.ceil(most / 64 * 1.5**step)) for step in range(12)})
+        return sorted({min(most, math.ceil(most / 64 * 1.25**step)) for step in range(20)})
 
     def search(self, queries: Vectors, depth: int, width: int, selector: Any) -> Any:
         """Positions (n, depth) near `queries` (n, d), best first by their codes, -1 where there are no more."""

@@ -49,7 +49,7 @@ class Index(_message.Message):
     dimensions: _builtins.int
     """Dimensions of a vector."""
     vector_search: _builtins.str
-    """How vectors are searched: flat or hnsw."""
+    """How vectors are searched: flat, ivf or hnsw."""
     vector_recall: _builtins.float
     """Measured recall at 100 of the vector search against exact search, from 0 to 1; 1 for flat."""
     problem: _builtins.str
