@@ -185,9 +185,10 @@ WORDS = st.lists(st.sampled_from(["water", "boils", "naïve", "##ing", "[SEP]", 
 
 
 @pytest.fixture(scope="module")
-def tiers(tiny_cross_encoder: Path) -> list[ReadsIds]:
+def tiers(tiny_cross_encoder: Path, tiny_multi_vector: Path) -> list[ReadsIds]:
     cross = CrossEncoderModel(str(tiny_cross_encoder), device="cpu")
-    return [CrossEncoderReranker("cross", cross, max_length=64)]
+    late = MultiVectorModel(str(tiny_multi_vector), device="cpu")
+    return [CrossEncoderReranker("cross", cross, max_length=64), LateInteractionReranker("late", late)]
 
 
 def _kept(tier: ReadsIds, candidates: Sequence[Candidate]) -> Kept:
