@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cascade.bench.options import Options
 
-PREFERRED = ("nq-qed", "msmarco-v2-dl21-dl22-dl23")
+PREFERRED = ("msmarco-v2-dl21-dl22-dl23", "nq-qed")
 """Of a folder of collections, which one's texts are worked on when none is named, if it is there."""
 
 

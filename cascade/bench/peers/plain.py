@@ -10,8 +10,8 @@ from cascade.weights import cache_root, resolve_model
 from cascade.weights.cache import ensure, fingerprint
 
 SAYS = "plain BERT classifier of the same layers and width, whose head is untrained: its scores say nothing"
-_MOST_TOKENS = 256
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+_SETTINGS = "pair_encoder.json"
 _BACKBONE = "bert."
 
 
@@ -23,7 +23,10 @@ def folder(reference: str) -> Path:
 
 
 def write(reference: str, folder: Path) -> None:
-    """A BertForSequenceClassification in `folder`, with the embeddings and layers of the pair encoder `reference`."""
+    """A BertForSequenceClassification in `folder`, with the embeddings and layers of the pair encoder `reference`.
+
+    It reads as many tokens of a pair as that one does.
+    """
     import torch
     from safetensors.torch import load_file
     from transformers import AutoConfig, BertForSequenceClassification
@@ -40,5 +43,5 @@ def write(reference: str, folder: Path) -> None:
     for name in _TOKENIZER:
         shutil.copyfile(tokenizer / name, folder / name)
     settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    settings["model_max_length"] = _MOST_TOKENS
+    settings["model_max_length"] = json.loads((source / _SETTINGS).read_text(encoding="utf-8"))["max_seq_length"]
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")

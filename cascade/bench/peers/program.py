@@ -17,7 +17,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-MOST_TOKENS = 256
 TOKENIZER = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
@@ -57,7 +56,7 @@ class FlashRank:
         if not kept.exists():
             write_whole(kept, lambda made: write_onnx(folder, made))
         model_file_map[kept.name] = "quantised.onnx"
-        self.ranker = Ranker(kept.name, str(kept.parent), max_length=MOST_TOKENS, log_level="ERROR")
+        self.ranker = Ranker(kept.name, str(kept.parent), log_level="ERROR")  # the tokenizer knows the most tokens
 
     def scores(self, query: str, passages: list[str]) -> list[float]:
         from flashrank import RerankRequest
@@ -156,15 +155,26 @@ def write_onnx(folder: Path, made: Path) -> None:
 
     for name in TOKENIZER:
         shutil.copyfile(folder / name, made / name)
-    model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager").eval()
+
+    class Traced(torch.nn.Module):
+        """With a mask that is ready to be added, which the library would make in a way that cannot be traced."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager").eval()
+
+        def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:
+            closed = (1.0 - attention_mask[:, None, None, :].float()) * -1e4
+            return self.model(input_ids, attention_mask=closed, token_type_ids=token_type_ids).logits
+
     names = ["input_ids", "attention_mask", "token_type_ids"]
     example = {name: torch.ones(2, 8, dtype=torch.long) for name in names}
     axes = {0: "batch", 1: "length"}
     with tempfile.TemporaryDirectory() as scratch:
         whole = str(Path(scratch) / "whole.onnx")
         torch.onnx.export(
-            model,
-            (example,),
+            Traced(),
+            tuple(example[name] for name in names),
             whole,
             input_names=names,
             output_names=["logits"],
