@@ -20,7 +20,7 @@ from cascade.bench.turn import Turn
 
 if TYPE_CHECKING:
     from cascade.inference.model import ServedModel
-    from cascade.stages import Reranker
+    from cascade.stages import Reranker, Scores
 
 JOINT = "embedded:listwise"
 BASE = "embedded:smollm2-135m-instruct"
@@ -50,10 +50,7 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
     tiers, models = _tiers(options)
     number = version("cascade-ranking")
     with asyncio.Runner() as runner:
-        score = {
-            name: lambda work, tier=tier: runner.run(_scores(tier, work.query, work.passages))
-            for name, tier in tiers.items()
-        }
+        score = {name: lambda work, tier=tier: runner.run(_ask(tier, work)).values for name, tier in tiers.items()}
 
         def contender(name: str, goal: Goal | None = None) -> Contender:
             model = models[name]
@@ -71,6 +68,7 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
             tell=tell,
         )
         quality = _quality(options, score, turn.works, tell)
+        quality["tokens read"] = {name: runner.run(_ask(tier, turn.work)).usage.tokens for name, tier in tiers.items()}
         for model in models.values():
             runner.run(model.aclose())
     quality["texts"] = {"source": source.source, "queries": 1, "documents": depth, "most_tokens": _MOST_TOKENS}
@@ -110,12 +108,12 @@ def _tiers(options: Options) -> tuple[dict[str, Reranker], dict[str, ServedModel
     }, {_OURS: joint, _EIGHT_BITS: eight_bits, _RANKGPT: writing, _LIKELIHOOD: likelihood}
 
 
-async def _scores(tier: Reranker, query: str, passages: Sequence[str]) -> tuple[float, ...]:
+async def _ask(tier: Reranker, work: Work) -> Scores:
     from cascade.budget import Budget
     from cascade.types import Candidate, Query
 
-    given = [Candidate(str(i), 0.0, i + 1, "bench", text) for i, text in enumerate(passages)]
-    return (await tier.score(Query(query), given, budget=Budget())).values
+    given = [Candidate(str(i), 0.0, i + 1, "bench", text) for i, text in enumerate(work.passages)]
+    return await tier.score(Query(work.query), given, budget=Budget())
 
 
 Score = Callable[[Work], Sequence[float]]

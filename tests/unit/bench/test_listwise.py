@@ -107,5 +107,6 @@ def test_it_compares_speeds_and_quality_of_every_way(
         "joint, native-int8",
         "RankGPT windows of 20 by 10",
     }
+    assert all(tokens > 0 for tokens in result.quality["tokens read"].values())
     assert result.to_json()["machine"]["threads"] == 1
     assert told
