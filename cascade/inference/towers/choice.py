@@ -35,7 +35,7 @@ __all__ = ["available", "choose", "make_tower", "seconds", "timing_strip"]
 
 _ROUNDS = 5
 _MOST_SECONDS = 5.0
-"""Of all measuring together; a round that was begun is ended."""
+"""Of all measuring together; one round is measured in any case, and a round that was begun is ended."""
 _NO_GAIN = 1.05
 """What is faster by less than this is not worth being less exact."""
 _CONVERTED_SOON = range(1_000_000, 60_000_000)
@@ -122,10 +122,10 @@ def choose(
 
 
 def timing_strip(backbone: Backbone, read: Reader | None) -> Strip:
-    """Sequences of natural lengths, about as many as a processor reads in a third of a second."""
+    """Sequences of natural lengths, about as many as a core reads in a tenth of a second."""
     largest = max((tensor.numel() for tensor in backbone.parameters()), default=0)  # the words, which are looked up
     weights = sum(tensor.numel() for tensor in backbone.parameters()) - largest
-    most = int(np.clip(1.5e10 / max(weights, 1), 128, 1024))
+    most = int(np.clip(7.5e9 / max(weights, 1), 128, 512))
     if read is not None:
         return natural_strips(read, most_tokens=most)[0]
     lengths = np.random.default_rng(0).integers(8, 128, size=24)
@@ -136,9 +136,9 @@ def timing_strip(backbone: Backbone, read: Reader | None) -> Strip:
 def seconds(towers: Mapping[BackendName, Tower], strip: Strip) -> dict[BackendName, float]:
     """The least that each took for the strip, in turns, after one that does not count."""
     took: dict[BackendName, float] = {}
+    ends = time.perf_counter() + _MOST_SECONDS
     for tower in towers.values():
         tower.states(strip)
-    ends = time.perf_counter() + _MOST_SECONDS
     for number in range(_ROUNDS):
         if number and time.perf_counter() > ends:
             break
