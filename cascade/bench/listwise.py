@@ -37,7 +37,7 @@ _DEPTH = 30
 """Two windows: what stands last is read once and what climbs twice, which favours windows over longer rankings."""
 _JUDGED = "wikiqa"
 _JUDGED_QUERIES, _JUDGED_DEPTH = 16, 20
-_JUDGED_SHARE = 0.3
+_JUDGED_SHARE = 0.2
 """Of the seconds that there are, for quality; two queries are judged in any case."""
 
 
