@@ -11,12 +11,11 @@ from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
 
 cgutils: Any = untyped_cgutils
-ROWS = 6
-"""Vectors that are multiplied together: with four registers of sums each, and the factors, they fill AVX-512's 32."""
+ROWS = 12
+"""Vectors that are multiplied together: with two registers of sums each, and the factors, they fill AVX-512's 32."""
 COLUMNS = 32
 """The few: two registers of sixteen numbers."""
 _LANES = 16
-_PARTS = COLUMNS // _LANES
 _CONTRACT = ("contract",)
 _I32, _I64, _F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 _INTS, _FLOATS = ir.VectorType(_I32, _LANES), ir.VectorType(_F32, _LANES)
@@ -31,12 +30,12 @@ def _every(build: Any, number: Any, kind: Any) -> Any:
 
 
 def _generator(whole: bool) -> Callable[..., Any]:
-    """Code for whole numbers of eight bits, whose few have a finer part, or for float32."""
+    """Code for whole numbers of eight bits, or for float32."""
     kind, lane = (_INTS, _I32) if whole else (_FLOATS, _F32)
-    blocks = range(2 * _PARTS if whole else _PARTS)
+    blocks = range(COLUMNS // _LANES)
 
     def generate(context: Any, build: Any, signature: Any, args: Any) -> Any:
-        vectors, step, count, few, start, scales, scales_at, finer, best, words = args
+        vectors, step, count, few, start, scales, scales_at, best, words = args
 
         def data(place: int, array: Any) -> Any:
             return context.make_array(signature.args[place])(context, build, array).data
@@ -44,7 +43,7 @@ def _generator(whole: bool) -> Callable[..., Any]:
         def at(pointer: Any, offset: Any, of: Any) -> Any:
             return build.bitcast(build.gep(pointer, [offset]), of.as_pointer())
 
-        few, start, scales, best = data(3, few), data(4, start), data(5, scales), data(8, best)
+        few, start, scales, best = data(3, few), data(4, start), data(5, scales), data(7, best)
         last = build.sub(count, _I64(1))
         numbers = [build.select(build.icmp_signed("<", _I64(n), count), _I64(n), last) for n in range(ROWS)]
         rows = [build.inttoptr(build.add(vectors, build.mul(n, step)), lane.as_pointer()) for n in numbers]
@@ -60,18 +59,14 @@ def _generator(whole: bool) -> Callable[..., Any]:
                 every = _every(build, build.xor(word, _FLIP) if whole else word, kind)
                 for factor, place in zip(factors, places, strict=True):
                     build.store(_added(build, build.load(place), every, factor, whole), place)
-        for part in range(_PARTS):
-            place = at(best, _I64(part * _LANES), _FLOATS)
+        for block in blocks:
+            place = at(best, _I64(block * _LANES), _FLOATS)
             largest = build.load(place, align=4)
             for number, places in zip(numbers, sums, strict=True):
-                found = build.load(places[part])
+                found = build.load(places[block])
                 if whole:
-                    fine = build.fmul(
-                        build.sitofp(build.load(places[part + _PARTS]), _FLOATS), _every(build, finer, _FLOATS)
-                    )
-                    found = build.fadd(build.sitofp(found, _FLOATS), fine, flags=_CONTRACT)
                     scale = build.load(build.gep(scales, [build.add(scales_at, number)]))
-                    found = build.fmul(found, _every(build, scale, _FLOATS))
+                    found = build.fmul(build.sitofp(found, _FLOATS), _every(build, scale, _FLOATS))
                 largest = build.select(build.fcmp_ordered(">", found, largest), found, largest)
             build.store(largest, place, align=4)
         return context.get_dummy_value()
@@ -92,19 +87,19 @@ def _best(whole: bool) -> Callable[..., Any]:
 
     def best(
         typing: Any, vectors: Any, step: Any, count: Any, few: Any, start: Any, scales: Any, scales_at: Any,
-        finer: Any, best: Any, words: Any,
+        best: Any, words: Any,
     ) -> Any:  # fmt: skip
-        return types.void(vectors, step, count, few, start, scales, scales_at, finer, best, words), generate
+        return types.void(vectors, step, count, few, start, scales, scales_at, best, words), generate
 
     return best
 
 
 best_int8 = intrinsic(_best(True))
-"""best [32] = the greater of best and (start + (vector + 128) few) scale, for up to six vectors.
+"""best [32] = the greater of best and (start + (vector + 128) few) scale, for up to twelve vectors.
 
 `vectors` is the address of `count` int8 vectors, `step` bytes apart, of `words` times four numbers. `few` int32
-[words, 64] holds of 32 vectors four numbers of eight bits each, and then what is finer in them, which counts `finer`
-times as much; `start` int32 [64]. A vector's scale is in `scales` from `scales_at` on. All arrays are flat.
+[words, 32] holds of 32 vectors four numbers of eight bits each. A vector's scale is in `scales` from `scales_at` on.
+All arrays are flat.
 """
 best_float32 = intrinsic(_best(False))
 """best [32] = the greater of best and start + vector few: `words` numbers a vector, `few` float32 [words, 32]."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cascade.inference.stored_vectors import restored
+from cascade.inference.stored_vectors import PackedVectors, addresses
 from cascade.stages import StoredVectors
 
 Vectors = npt.NDArray[np.float32]
@@ -22,76 +22,69 @@ _COLUMNS = 32
 _FEW = 16_384
 """Tokens of documents below which a second thread costs more than it saves."""
 _STEPS = 127
-_FINER = 254
-"""Finer parts of a step: what is left of a query's components after rounding, up to a half, in eight bits too."""
 
 
-def maxsim(query: Vectors, documents: Sequence[Vectors | StoredVectors], *, threads: int = 1) -> Scores:
+def maxsim(query: Vectors, documents: Sequence[Vectors | StoredVectors] | PackedVectors, *, threads: int = 1) -> Scores:
     """One score from -1 to 1 for each document: the mean over the query's tokens of the best cosine among its tokens.
 
     Each of `documents` is float32 (tokens, dimensions) of unit vectors, or such vectors as an index stores them, which
-    are read as they are; `query` is float32; a query vector of another length counts by its length. Raises ValueError
-    where their dimensions differ:
+    are read as they are, with the query in eight bits too; `query` is float32; a query vector of another length counts
+    by its length. Raises ValueError where their dimensions differ:
 
         sum_i max_j q_i . d_j  /  sum_i |q_i|                                   (Khattab and Zaharia, 2020, "ColBERT")
 
     A document without tokens gets -1, less than any other.
     """
-    scores = np.full(len(documents), -1.0, dtype=np.float64)
     weight = float(np.linalg.norm(query, axis=1).sum()) if len(query) else 0.0
+    if isinstance(documents, PackedVectors):
+        _check(documents.dimensions, query)
+        found = _best_packed(query, documents, threads) / weight if weight else np.zeros(len(documents))
+        return np.where(documents.lengths > 0, found, -1.0)
+    scores = np.full(len(documents), -1.0, dtype=np.float64)
     stored: list[tuple[int, StoredVectors]] = []
     floats: list[tuple[int, Vectors]] = []
     for row, document in enumerate(documents):
-        vectors = document.vectors if isinstance(document, StoredVectors) else document
-        if vectors.shape[1] != query.shape[1]:
-            raise ValueError(f"found vectors of {vectors.shape[1]} dimensions, expected the query's {query.shape[1]}")
-        if not len(vectors):
-            continue
         if isinstance(document, StoredVectors):
-            if len(document.scale) != len(vectors):
-                raise ValueError(
-                    f"found {len(document.scale)} scales of {len(vectors)} stored vectors, expected as many"
-                )
-            stored.append((row, document))
+            _check(document.vectors.shape[1], query)
+            if len(document.vectors):
+                stored.append((row, document))
         else:
-            floats.append((row, document))
+            _check(document.shape[1], query)
+            if len(document):
+                floats.append((row, document))
     if not weight:
         scores[[row for row, _ in (*stored, *floats)]] = 0.0
         return scores
-    for rows, best in (
-        ([row for row, _ in stored], _best_stored(query, [one for _, one in stored], threads)),
-        ([row for row, _ in floats], _best_floats(query, [one for _, one in floats], threads)),
-    ):
-        scores[rows] = best / weight
+    if stored:
+        packed = PackedVectors.of([one for _, one in stored])
+        scores[[row for row, _ in stored]] = _best_packed(query, packed, threads) / weight
+    if floats:
+        scores[[row for row, _ in floats]] = _best_floats(query, [one for _, one in floats], threads) / weight
     return scores
 
 
-def _best_stored(query: Vectors, documents: Sequence[StoredVectors], threads: int) -> Scores:
+def _check(dimensions: int, query: Vectors) -> None:
+    if dimensions != query.shape[1]:
+        raise ValueError(f"found vectors of {dimensions} dimensions, expected the query's {query.shape[1]}")
+
+
+def _best_packed(query: Vectors, documents: PackedVectors, threads: int) -> Scores:
     from cascade.inference.maxsim_kernel import processor_can, sum_best_int8
 
     if not processor_can() or query.shape[1] % 4:
-        return _best_floats(query, [restored(one) for one in documents], threads)
-    vectors = [np.ascontiguousarray(one.vectors, dtype=np.int8) for one in documents]
+        return _best_floats(query, documents.restored(), threads)
+    where = documents.addresses, documents.lengths, documents.starts, documents.scales
     found = np.zeros(len(documents), dtype=np.float32)
-    if not vectors:
-        return found.astype(np.float64)
-    lengths = np.array([len(one) for one in vectors])
-    starts = np.cumsum(lengths) - lengths
-    scales = np.concatenate([one.scale for one in documents]).astype(np.float32)
-    addresses = _addresses(vectors)
     for part in _columns(query):
-        largest = np.abs(part).max(axis=1, initial=0.0)
-        steps = np.maximum(largest / _STEPS, np.finfo(np.float32).tiny).astype(np.float32)
-        coarse = np.rint(part / steps[:, None])
-        fine = np.rint((part / steps[:, None] - coarse) * _FINER)
-        few = np.concatenate([_packed(coarse), _packed(fine)], axis=1).ravel()
-        start = np.concatenate([_undone(coarse), _undone(fine)])
-        given = few, start, np.float32(1 / _FINER), steps
+        largest = np.abs(part).max(axis=1)
+        scales = np.maximum(largest / _STEPS, np.finfo(np.float32).tiny).astype(np.float32)
+        steps = np.rint(part / scales[:, None])
+        given = _packed(steps), _undone(steps), scales
 
         def run(first: int, last: int, given: Sequence[Any] = given) -> None:
-            sum_best_int8(addresses, lengths, starts, scales, *given, first, last, found)
+            sum_best_int8(*where, *given, first, last, found)
 
-        _shared(run, lengths, threads)
+        _shared(run, documents.lengths, threads)
     return found.astype(np.float64)
 
 
@@ -103,13 +96,14 @@ def _best_floats(query: Vectors, documents: Sequence[Vectors], threads: int) -> 
     vectors = [np.ascontiguousarray(one, dtype=np.float32) for one in documents]
     found = np.zeros(len(vectors), dtype=np.float32)
     lengths = np.array([len(one) for one in vectors], dtype=np.int64)
-    addresses, nothing = _addresses(vectors), np.zeros(_COLUMNS, dtype=np.float32)
+    where, nothing = addresses(vectors), np.zeros(_COLUMNS, dtype=np.float32)
     for part in _columns(query):
         columns = np.zeros((query.shape[1], _COLUMNS), dtype=np.float32)
         columns[:, : len(part)] = part.T
+        given = columns.ravel(), nothing, len(part)
 
-        def run(first: int, last: int, columns: Vectors = columns, tokens: int = len(part)) -> None:
-            sum_best_float32(addresses, lengths, columns.ravel(), nothing, tokens, first, last, found)
+        def run(first: int, last: int, given: Sequence[Any] = given) -> None:
+            sum_best_float32(where, lengths, *given, first, last, found)
 
         _shared(run, lengths, threads)
     return found.astype(np.float64)
@@ -148,11 +142,11 @@ def _columns(query: Vectors) -> Iterator[Vectors]:
 
 
 def _packed(steps: Vectors) -> npt.NDArray[np.int32]:
-    """Whole numbers [tokens, dimensions] of eight bits, four of a token together: [dimensions / 4, 32]."""
+    """Whole numbers [tokens, dimensions] of eight bits, four of a token together: [dimensions / 4, 32], flat."""
     tokens, dimensions = steps.shape
     columns = np.zeros((dimensions // 4, _COLUMNS, 4), dtype=np.int8)
     columns[:, :tokens] = steps.astype(np.int8).reshape(tokens, dimensions // 4, 4).transpose(1, 0, 2)
-    return columns.view(np.int32)[:, :, 0]
+    return columns.view(np.int32).ravel()
 
 
 def _undone(steps: Vectors) -> npt.NDArray[np.int32]:
@@ -160,10 +154,6 @@ def _undone(steps: Vectors) -> npt.NDArray[np.int32]:
     start = np.zeros(_COLUMNS, dtype=np.int32)
     start[: len(steps)] = -128 * steps.sum(axis=1).astype(np.int32)
     return start
-
-
-def _addresses(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
-    return np.array([one.__array_interface__["data"][0] for one in arrays], dtype=np.int64)
 
 
 def _shared(run: Callable[[int, int], None], lengths: npt.NDArray[np.int64], threads: int) -> None:

@@ -21,22 +21,22 @@ def processor_can() -> bool:
 
 @kernel
 def sum_best_int8(
-    addresses: Any, lengths: Any, starts: Any, scales: Any, few: Any, start: Any, finer: Any, query_scales: Any,
+    addresses: Any, lengths: Any, starts: Any, scales: Any, few: Any, start: Any, query_scales: Any,
     first: Any, last: Any, out: Any,
 ) -> None:  # fmt: skip
     """Add to `out` the sums over the query's tokens of the best inner product with documents `first` to `last`.
 
     A document's vectors are int8 from its address on, its tokens' scales from its start in `scales` on. The query's
-    are whole numbers and what is finer in them, up to 32 tokens, as `best_int8` wants them.
+    are up to 32, as `best_int8` wants them, each with a scale.
     """
-    words = len(few) // (2 * COLUMNS)
+    words = len(few) // COLUMNS
     step = words * 4
     best = np.empty(COLUMNS, dtype=np.float32)
     for n in range(first, last):
         best[:] = -np.inf
         for t in range(0, lengths[n], ROWS):
             count = min(ROWS, lengths[n] - t)
-            best_int8(addresses[n] + t * step, step, count, few, start, scales, starts[n] + t, finer, best, words)
+            best_int8(addresses[n] + t * step, step, count, few, start, scales, starts[n] + t, best, words)
         total = np.float32(0)
         for j in range(len(query_scales)):
             total += best[j] * query_scales[j]
@@ -50,13 +50,12 @@ def sum_best_float32(
     """As `sum_best_int8`, of float32 vectors; `query` [dimensions, 32], flat, of which the first `tokens` count."""
     words = len(query) // COLUMNS
     step = words * 4
-    none = np.float32(0)
     best = np.empty(COLUMNS, dtype=np.float32)
     for n in range(first, last):
         best[:] = -np.inf
         for t in range(0, lengths[n], ROWS):
             count = min(ROWS, lengths[n] - t)
-            best_float32(addresses[n] + t * step, step, count, query, nothing, nothing, 0, none, best, words)
+            best_float32(addresses[n] + t * step, step, count, query, nothing, nothing, 0, best, words)
         total = np.float32(0)
         for j in range(tokens):
             total += best[j]

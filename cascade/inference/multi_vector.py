@@ -171,6 +171,17 @@ class MultiVectorModel(ServedModel):
         scores = maxsim(asked, vectors, threads=self.thread_count)
         return Scored(tuple(scores.tolist()), tokens, tuple(seen), cached)
 
+    def encode_query(self, text: str, *, max_tokens: int = 32) -> Vectors:
+        """A query's vectors, float32 (tokens, dimensions), in this thread."""
+        self.ensure_loaded()
+
+        def work() -> Stepwise[Vectors]:
+            wanted = self._reader.query(text, max_tokens, _BATCH_TOKENS)
+            yield wanted.rows
+            return wanted.vectors[0]
+
+        return run_through(work())
+
     def encode_documents(self, passages: Sequence[str]) -> list[StoredVectors]:
         """The token vectors of every passage as an index stores them, in this thread, in large batches."""
         self.ensure_loaded()

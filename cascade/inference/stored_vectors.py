@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,3 +29,58 @@ def restored(stored: StoredVectors) -> npt.NDArray[np.float32]:
     """The vectors, float32 (tokens, dimensions), each component within half a step of what it was."""
     found: npt.NDArray[np.float32] = stored.vectors.astype(np.float32) * stored.scale[:, None]
     return found
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PackedVectors:
+    """Many documents' stored vectors: int8 that lie anywhere, and float32 scales one after the other.
+
+    Document i has `lengths[i]` vectors of `dimensions` from address `addresses[i]` on, and as many scales from
+    `starts[i]` on. `kept` is what the addresses are in.
+    """
+
+    addresses: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    scales: npt.NDArray[np.float32]
+    dimensions: int
+    kept: Sequence[npt.NDArray[np.int8]]
+
+    @staticmethod
+    def of(documents: Sequence[StoredVectors]) -> PackedVectors:
+        """Of documents of the same dimensions, one at least; nothing is copied but the scales.
+
+        Raises ValueError where a document has not one scale for each vector.
+        """
+        kept = [np.ascontiguousarray(one.vectors, dtype=np.int8) for one in documents]
+        lengths = np.array([len(vectors) for vectors in kept], dtype=np.int64)
+        scales = np.concatenate([one.scale for one in documents]).astype(np.float32, copy=False)
+        if [len(one.scale) for one in documents] != lengths.tolist():
+            raise ValueError(f"found {len(scales)} scales of {lengths.sum()} stored vectors, expected one of each")
+        return PackedVectors(addresses(kept), lengths, np.cumsum(lengths) - lengths, scales, kept[0].shape[1], kept)
+
+    @staticmethod
+    def consecutive(
+        vectors: npt.NDArray[np.int8], scales: npt.NDArray[np.float32], lengths: npt.NDArray[np.int64]
+    ) -> PackedVectors:
+        """Of documents one after the other in `vectors` (tokens of all, dimensions)."""
+        starts = np.cumsum(lengths) - lengths
+        (first,) = addresses([vectors])
+        return PackedVectors(first + starts * vectors.shape[1], lengths, starts, scales, vectors.shape[1], [vectors])
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def restored(self) -> list[npt.NDArray[np.float32]]:
+        """The vectors of every document."""
+        found = []
+        for where, length, start in zip(self.addresses, self.lengths, self.starts, strict=True):
+            numbers = (ctypes.c_int8 * int(length * self.dimensions)).from_address(int(where))
+            steps = np.ctypeslib.as_array(numbers).reshape(length, self.dimensions)
+            found.append(steps.astype(np.float32) * self.scales[start : start + length, None])
+        return found
+
+
+def addresses(arrays: Sequence[npt.NDArray[np.generic]]) -> npt.NDArray[np.int64]:
+    """Where in memory each begins."""
+    return np.array([one.__array_interface__["data"][0] for one in arrays], dtype=np.int64)
