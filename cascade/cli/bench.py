@@ -63,11 +63,18 @@ def _options(
     quick: bool,
     reranks: int | None = None,
 ) -> Options:
-    """With the libraries of this process held to the threads, which they read when they are first imported."""
-    from cascade.bench.options import QUICK_ROUNDS, Options
+    """With the libraries of this process held to the threads, which they read when they are first imported.
+
+    Raises BadParameter for rounds that are too few for an interval.
+    """
+    from cascade.bench.options import QUICK_ROUNDS, ROUNDS, Options
     from cascade.bench.threads import limit
     from cascade.evaluate.machine import processors
 
+    if rounds < ROUNDS and not quick:
+        raise typer.BadParameter(
+            f"found {rounds} rounds, expected {ROUNDS} at least: fewer give no interval; or --quick"
+        )
     found = peers or (_PEERS if _PEERS.exists() else None)
     threads = threads or processors()
     limit(os.environ, threads)
