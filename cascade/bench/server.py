@@ -18,11 +18,12 @@ from cascade.bench import machine
 from cascade.bench.measure import Contender, Goal, Measured, interleave
 from cascade.bench.options import Options
 from cascade.bench.result import Check, Result
-from cascade.bench.serving.cases import CASCADES, kilobytes, natural, short
+from cascade.bench.serving.cases import CASCADES, heads, kilobytes, natural, short
 from cascade.bench.serving.driver import Driver
 from cascade.bench.serving.memory import resident
 from cascade.bench.serving.processors import Shares, kept_to, shares
 from cascade.bench.serving.subject import ClientSpec, EngineSpec, Question
+from cascade.bench.texts import texts
 from cascade.load.server import ServerProcess, servers
 
 _DOCUMENTS = 20
@@ -85,22 +86,24 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
     # No more threads than processors, of which the clients have one.
     options = replace(options, threads=min(options.threads, len(held.work) or 1))
     size = 4 if options.quick else 64
+    source = texts(options)
+    passages = natural(source, size, _DOCUMENTS, options.seed)
+    large, little = kilobytes(source, size, 100, options.seed), short(size, _FEW, options.seed)
     tell("loading the model, which measures what it runs on best where that is not known yet")
     with Driver(EngineSpec(CASCADES["model"], (), options.threads, held.work)):
         pass  # a server is waited for two minutes only
     with _served(options, held, tell) as server:
         setting = _Setting(options, server, held, tell)
-        saturated = _throughput(setting, "model", "cross-encoder", natural(options, size, _DOCUMENTS), Goal(0.93, 0.98))
-        large = kilobytes(options, size, 100)
+        saturated = _throughput(setting, "model", "cross-encoder", passages, Goal(0.93, 0.98))
         plain = _throughput(setting, "plain", "no model, 100 documents of 1 KB", large, None)
         added, latency = _latency(setting, large, plain.ours.median / 2)
-        together = _together(setting, "natural length", natural(options, size, _FEW), Goal(2.5, 5.0))
-        together_short = _together(setting, "short", short(options, size, _FEW), None)
-        memory, kept = _memory(setting, short(options, size, _FEW))
+        together = _together(setting, "natural length", heads(passages, _FEW), Goal(2.5, 5.0))
+        together_short = _together(setting, "short", little, None)
+        memory, kept = _memory(setting, little)
     return Result.of(
         "server",
         [saturated, plain, together, together_short],
-        quality={"latency": latency, "memory": kept},
+        quality={"texts": source.source, "latency": latency, "memory": kept},
         machine=machine.describe(options, "grpcio"),
         notes=[
             f"{held}; the engine needs no client, and a server's client is not counted as the server's",

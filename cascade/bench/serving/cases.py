@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cascade.bench.options import Options
 from cascade.bench.serving.subject import Question
-from cascade.bench.texts import texts
+from cascade.bench.texts import Texts, texts
 
 MODEL = """\
 description: The bench's - a small cross-encoder over passages in the order given.
@@ -25,16 +25,19 @@ _CHARS = 1000
 _SHORT = range(40, 101)
 
 
-def natural(options: Options, count: int, depth: int) -> tuple[Question, ...]:
+def natural(source: Texts, count: int, depth: int, seed: int) -> tuple[Question, ...]:
     """Queries with their best passages by BM25, of natural length."""
-    found = texts(options).work(count, depth, options.seed)
-    return tuple(Question(work.query, work.passages) for work in found)
+    return tuple(Question(work.query, work.passages) for work in source.work(count, depth, seed))
 
 
-def kilobytes(options: Options, count: int, depth: int) -> tuple[Question, ...]:
+def heads(questions: Sequence[Question], depth: int) -> tuple[Question, ...]:
+    """The same queries, each with the first `depth` of its texts."""
+    return tuple(Question(question.query, question.texts[:depth]) for question in questions)
+
+
+def kilobytes(source: Texts, count: int, depth: int, seed: int) -> tuple[Question, ...]:
     """Queries, each with so many documents of 1,000 characters, made of passages put together."""
-    source = texts(options)
-    drawn = random.Random(options.seed)
+    drawn = random.Random(seed)
     passages = sorted(source.passages.values())
 
     def document() -> str:
@@ -47,10 +50,10 @@ def kilobytes(options: Options, count: int, depth: int) -> tuple[Question, ...]:
     return tuple(Question(drawn.choice(queries), tuple(document() for _ in range(depth))) for _ in range(count))
 
 
-def short(options: Options, count: int, depth: int) -> tuple[Question, ...]:
+def short(count: int, depth: int, seed: int) -> tuple[Question, ...]:
     """Queries, each with so many passages of 40 to 100 characters of Python's documentation, as a load test's."""
-    source = texts(Options(seed=options.seed))
-    drawn = random.Random(options.seed)
+    source = texts(Options())
+    drawn = random.Random(seed)
     passages = sorted(text for text in source.passages.values() if len(text) in _SHORT)
     queries = sorted(source.queries)
     return tuple(Question(drawn.choice(queries), tuple(drawn.sample(passages, depth))) for _ in range(count))
