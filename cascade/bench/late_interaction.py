@@ -73,7 +73,10 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
         ],
         also=[
             Contender(
-                "cascade, apart", number, lambda: maxsim(turn.work.query, turn.work.stored, threads=threads), "int8"
+                "cascade, in one",
+                number,
+                lambda: maxsim(turn.work.query, turn.work.packed, threads=threads),
+                "int8, documents one after the other",
             ),
             Contender(
                 "cascade, fp32", number, lambda: maxsim(turn.work.query, turn.work.floats, threads=threads), "fp32"

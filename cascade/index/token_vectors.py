@@ -61,7 +61,9 @@ class TokenVectorFile:
     def load(folder: Path, dimensions: int) -> TokenVectorFile:
         """Map what `build` wrote."""
         path = folder / "vectors.bin"
-        content = np.memmap(path, dtype=np.uint8, mode="r") if path.stat().st_size else np.zeros(0, dtype=np.uint8)
+        content = np.zeros(0, dtype=np.uint8)
+        if path.stat().st_size:
+            content = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))  # a plain array is cut in half the time
         with np.load(folder / "rows.npz") as rows:
             return TokenVectorFile(content, rows["starts"], rows["sizes"], dimensions)
 
