@@ -69,7 +69,7 @@ def _pairs(
     measured = _each("cross-encoder", runs, depth, "pairs/s", turn.cases, options, tell)
     scores = {name: [_score(model, work) for work in turn.works] for name, model in models.items()}
     quality: dict[str, Any] = {
-        name: {"kendall_tau": tau(found, scores[BASE]), "same_bits": _same_bits(models[name], turn.work)}
+        name: {"kendall_tau": tau(found, scores[BASE]), "same_bits_as_alone": _same_bits(models[name], turn.work)}
         for name, found in scores.items()
     }
     return measured, {**quality, "padding_where_batches_are_padded": _padding(models[BASE], turn.works)}, notes

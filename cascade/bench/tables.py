@@ -60,7 +60,7 @@ def _checks(found: Result) -> Table:
 
 
 def _goal(goal: Goal | None) -> str:
-    return "" if goal is None else f"{goal.floor:g}, {goal.aim:g}"
+    return "" if goal is None else f"{goal.floor:.4g}, {goal.aim:.4g}"
 
 
 def _verdict(met: str) -> Text:
