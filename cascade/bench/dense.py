@@ -21,6 +21,7 @@ from cascade.bench.result import Check, Result
 from cascade.bench.texts import texts
 from cascade.bench.turn import Turn
 from cascade.index.approximate import RECALL_WANTED
+from cascade.index.durable import sync_tree
 from cascade.index.flat import load_faiss
 from cascade.index.vectors import VectorSearch
 
@@ -53,6 +54,7 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
         folder = Path(scratch) / "vectors"
         tell("building the vectors of an index")
         VectorSearch.build(vectors, _ids(count), folder, None, flat_limit=0)
+        sync_tree(folder)  # as an index does before it is searched: else the disk is busy with it meanwhile
         flat = faiss.IndexFlatIP(vectors.shape[1])
         flat.add(vectors)
         least = faiss.knn(questions, vectors, _DEPTH, metric=faiss.METRIC_INNER_PRODUCT)[0][:, -1]
