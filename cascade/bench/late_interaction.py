@@ -17,7 +17,7 @@ from cascade.bench.result import Result
 from cascade.bench.texts import texts
 from cascade.bench.turn import Turn
 from cascade.inference.maxsim import Vectors, maxsim
-from cascade.inference.stored_vectors import PackedVectors
+from cascade.inference.stored_vectors import restored
 from cascade.inference.towers.tower import Backend
 from cascade.stages import StoredVectors
 
@@ -40,7 +40,6 @@ class _Comparison:
     """A query's vectors, and the same documents' in each of the forms that they are compared in."""
 
     query: Vectors
-    packed: PackedVectors
     stored: Sequence[StoredVectors]
     floats: Sequence[Vectors]
     padded: torch.Tensor
@@ -64,20 +63,12 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
     turn = Turn(_comparisons([_query(model, query) for query in asked], documents))
     threads, number = options.threads, version("cascade-ranking")
     measured = interleave(
-        Contender(
-            "cascade", number, lambda: maxsim(turn.work.query, turn.work.packed, threads=threads), "int8, packed"
-        ),
+        Contender("cascade", number, lambda: maxsim(turn.work.query, turn.work.stored, threads=threads), "int8"),
         [
             Contender("PyTorch einsum", torch.__version__, lambda: _einsum(turn.work), "fp32, padded", EINSUM),
             Contender("PyTorch einsum, masked", torch.__version__, lambda: _masked(turn.work), "fp32, padded"),
         ],
         also=[
-            Contender(
-                "cascade, in one",
-                number,
-                lambda: maxsim(turn.work.query, turn.work.packed, threads=threads),
-                "int8, documents one after the other",
-            ),
             Contender(
                 "cascade, fp32", number, lambda: maxsim(turn.work.query, turn.work.floats, threads=threads), "fp32"
             ),
@@ -116,16 +107,11 @@ def _repeated(documents: Sequence[StoredVectors], count: int) -> list[StoredVect
 def _comparisons(queries: Sequence[Vectors], documents: Sequence[StoredVectors]) -> list[_Comparison]:
     import torch
 
-    from cascade.inference.stored_vectors import restored
-
     lengths = np.array([len(one.vectors) for one in documents], dtype=np.int64)
-    vectors = np.concatenate([one.vectors for one in documents])
-    scales = np.concatenate([one.scale for one in documents])
     floats = [restored(one) for one in documents]
     padded = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(one) for one in floats], batch_first=True)
     real = torch.arange(padded.shape[1])[None, None] < torch.from_numpy(lengths)[:, None, None]
-    packed = PackedVectors.consecutive(vectors, scales, lengths)
-    return [_Comparison(query, packed, documents, floats, padded, real) for query in queries]
+    return [_Comparison(query, documents, floats, padded, real) for query in queries]
 
 
 def _einsum(work: _Comparison) -> Vectors:
@@ -149,7 +135,7 @@ def _masked(work: _Comparison) -> Vectors:
 def _agreement(works: Sequence[_Comparison]) -> dict[str, Any]:
     """Of our scores with PyTorch's over the same vectors in float32, on the scale from -1 to 1."""
     theirs = [(_masked(work) / np.linalg.norm(work.query, axis=1).sum()).tolist() for work in works]
-    stored = [maxsim(work.query, work.packed).tolist() for work in works]
+    stored = [maxsim(work.query, work.stored).tolist() for work in works]
     floats = [maxsim(work.query, work.floats).tolist() for work in works]
 
     def largest(ours: Sequence[Sequence[float]]) -> float:
@@ -166,10 +152,10 @@ def _agreement(works: Sequence[_Comparison]) -> dict[str, Any]:
 def _sizes(source: str, work: _Comparison, encoded: int) -> dict[str, Any]:
     return {
         "source": source,
-        "documents": len(work.packed),
+        "documents": len(work.stored),
         "encoded": encoded,
-        "tokens": int(work.packed.lengths.sum()),
+        "tokens": sum(len(one) for one in work.floats),
         "padded_tokens": work.padded.shape[0] * work.padded.shape[1],
         "query_tokens": len(work.query),
-        "dimensions": work.packed.dimensions,
+        "dimensions": work.query.shape[1],
     }

@@ -24,7 +24,7 @@ _FEW = 16_384
 _STEPS = 127
 
 
-def maxsim(query: Vectors, documents: Sequence[Vectors | StoredVectors] | PackedVectors, *, threads: int = 1) -> Scores:
+def maxsim(query: Vectors, documents: Sequence[Vectors | StoredVectors], *, threads: int = 1) -> Scores:
     """One score from -1 to 1 for each document: the mean over the query's tokens of the best cosine among its tokens.
 
     Each of `documents` is float32 (tokens, dimensions) of unit vectors, or such vectors as an index stores them, which
@@ -36,10 +36,6 @@ def maxsim(query: Vectors, documents: Sequence[Vectors | StoredVectors] | Packed
     A document without tokens gets -1, less than any other.
     """
     weight = float(np.linalg.norm(query, axis=1).sum()) if len(query) else 0.0
-    if isinstance(documents, PackedVectors):
-        _check(documents.dimensions, query)
-        found = _best_packed(query, documents, threads) / weight if weight else np.zeros(len(documents))
-        return np.where(documents.lengths > 0, found, -1.0)
     scores = np.full(len(documents), -1.0, dtype=np.float64)
     stored: list[tuple[int, StoredVectors]] = []
     floats: list[tuple[int, Vectors]] = []

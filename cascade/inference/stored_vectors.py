@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,10 +32,10 @@ def restored(stored: StoredVectors) -> npt.NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PackedVectors:
-    """Many documents' stored vectors: int8 that lie anywhere, and float32 scales one after the other.
+    """Many documents' stored vectors where they lie, and their float32 scales one after the other.
 
-    Document i has `lengths[i]` vectors of `dimensions` from address `addresses[i]` on, and as many scales from
-    `starts[i]` on. `kept` is what the addresses are in.
+    Document i has `lengths[i]` vectors of `dimensions`, which are `kept[i]`, from address `addresses[i]` on, and as
+    many scales from `starts[i]` on.
     """
 
     addresses: npt.NDArray[np.int64]
@@ -59,26 +58,14 @@ class PackedVectors:
             raise ValueError(f"found {len(scales)} scales of {lengths.sum()} stored vectors, expected one of each")
         return PackedVectors(addresses(kept), lengths, np.cumsum(lengths) - lengths, scales, kept[0].shape[1], kept)
 
-    @staticmethod
-    def consecutive(
-        vectors: npt.NDArray[np.int8], scales: npt.NDArray[np.float32], lengths: npt.NDArray[np.int64]
-    ) -> PackedVectors:
-        """Of documents one after the other in `vectors` (tokens of all, dimensions)."""
-        starts = np.cumsum(lengths) - lengths
-        (first,) = addresses([vectors])
-        return PackedVectors(first + starts * vectors.shape[1], lengths, starts, scales, vectors.shape[1], [vectors])
-
     def __len__(self) -> int:
         return len(self.lengths)
 
     def restored(self) -> list[npt.NDArray[np.float32]]:
         """The vectors of every document."""
-        found = []
-        for where, length, start in zip(self.addresses, self.lengths, self.starts, strict=True):
-            numbers = (ctypes.c_int8 * int(length * self.dimensions)).from_address(int(where))
-            steps = np.ctypeslib.as_array(numbers).reshape(length, self.dimensions)
-            found.append(steps.astype(np.float32) * self.scales[start : start + length, None])
-        return found
+        ends = self.starts + self.lengths
+        each = zip(self.kept, self.starts, ends, strict=True)
+        return [vectors.astype(np.float32) * self.scales[start:end, None] for vectors, start, end in each]
 
 
 def addresses(arrays: Sequence[npt.NDArray[np.generic]]) -> npt.NDArray[np.int64]:

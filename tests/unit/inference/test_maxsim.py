@@ -10,7 +10,7 @@ from sentence_transformers.multi_vector_encoder import maxsim as library_maxsim
 from cascade.inference import maxsim as module
 from cascade.inference import maxsim_kernel
 from cascade.inference.maxsim import Vectors, maxsim
-from cascade.inference.stored_vectors import PackedVectors, quantised, restored
+from cascade.inference.stored_vectors import quantised, restored
 
 
 def _unit(rows: int, seed: int = 0) -> Vectors:
@@ -62,23 +62,8 @@ def test_stored_vectors_are_compared_as_if_they_were_restored() -> None:
     stored = [quantised(document, len(document), len(document)) for document in DOCUMENTS]
     expected = maxsim(_unit(40, 99), [restored(one) for one in stored]).tolist()
     assert maxsim(_unit(40, 99), stored).tolist() == pytest.approx(expected, abs=5e-3)
-    assert maxsim(_unit(40, 99), PackedVectors.of(stored)).tolist() == maxsim(_unit(40, 99), stored).tolist()
     mixed = maxsim(_unit(40, 99), [stored[0], *DOCUMENTS[1:3], *stored[3:]]).tolist()
     assert mixed == pytest.approx(expected, abs=1e-2)
-
-
-@pytest.mark.usefixtures("way")
-def test_documents_that_lie_one_after_the_other_are_compared_where_they_lie() -> None:
-    stored = [quantised(document, len(document), len(document)) for document in DOCUMENTS]
-    lengths = np.array([3, 0, 1, 9, 4, 30])
-    packed = PackedVectors.consecutive(
-        np.concatenate([one.vectors for one in stored]), np.concatenate([one.scale for one in stored]), lengths
-    )
-    expected = maxsim(_unit(5, 99), stored).tolist()
-    assert maxsim(_unit(5, 99), packed).tolist() == [expected[0], -1.0, *expected[1:]]
-    assert maxsim(np.zeros((0, 8), dtype=np.float32), packed).tolist() == [0.0, -1.0, 0.0, 0.0, 0.0, 0.0]
-    with pytest.raises(ValueError, match="found vectors of 8 dimensions, expected the query's 4"):
-        maxsim(np.ones((1, 4), dtype=np.float32), packed)
 
 
 def test_threads_share_the_documents_and_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
