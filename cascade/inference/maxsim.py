@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -37,31 +37,22 @@ def maxsim(query: Vectors, documents: Sequence[Vectors | StoredVectors], *, thre
     """
     weight = float(np.linalg.norm(query, axis=1).sum()) if len(query) else 0.0
     scores = np.full(len(documents), -1.0, dtype=np.float64)
-    stored: list[tuple[int, StoredVectors]] = []
-    floats: list[tuple[int, Vectors]] = []
-    for row, document in enumerate(documents):
-        if isinstance(document, StoredVectors):
-            _check(document.vectors.shape[1], query)
-            if len(document.vectors):
-                stored.append((row, document))
-        else:
-            _check(document.shape[1], query)
-            if len(document):
-                floats.append((row, document))
+    vectors = [one.vectors if isinstance(one, StoredVectors) else one for one in documents]
+    for dimensions in {one.shape[1] for one in vectors}:
+        if dimensions != query.shape[1]:
+            raise ValueError(f"found vectors of {dimensions} dimensions, expected the query's {query.shape[1]}")
+    rows = [row for row, one in enumerate(vectors) if len(one)]
     if not weight:
-        scores[[row for row, _ in (*stored, *floats)]] = 0.0
+        scores[rows] = 0.0
         return scores
+    stored = [row for row in rows if isinstance(documents[row], StoredVectors)]
+    floats = [row for row in rows if not isinstance(documents[row], StoredVectors)]
     if stored:
-        packed = PackedVectors.of([one for _, one in stored])
-        scores[[row for row, _ in stored]] = _best_packed(query, packed, threads) / weight
+        packed = PackedVectors.of([cast("StoredVectors", documents[row]) for row in stored])
+        scores[stored] = _best_packed(query, packed, threads) / weight
     if floats:
-        scores[[row for row, _ in floats]] = _best_floats(query, [one for _, one in floats], threads) / weight
+        scores[floats] = _best_floats(query, [cast("Vectors", documents[row]) for row in floats], threads) / weight
     return scores
-
-
-def _check(dimensions: int, query: Vectors) -> None:
-    if dimensions != query.shape[1]:
-        raise ValueError(f"found vectors of {dimensions} dimensions, expected the query's {query.shape[1]}")
 
 
 def _best_packed(query: Vectors, documents: PackedVectors, threads: int) -> Scores:

@@ -70,4 +70,4 @@ class PackedVectors:
 
 def addresses(arrays: Sequence[npt.NDArray[np.generic]]) -> npt.NDArray[np.int64]:
     """Where in memory each begins."""
-    return np.array([one.__array_interface__["data"][0] for one in arrays], dtype=np.int64)
+    return np.array([one.ctypes.data for one in arrays], dtype=np.int64)
