@@ -154,9 +154,9 @@ def _model(tier: TierConfig) -> ModelKey | None:
         case LateInteractionConfig():
             return ModelKey("multi_vector", tier.model, tier.backend, tier.deterministic)
         case JointConfig():
-            return ModelKey("joint", tier.model)
+            return ModelKey("joint", tier.model, tier.backend)
         case LikelihoodConfig():
-            return ModelKey("likelihood", tier.model)
+            return ModelKey("likelihood", tier.model, tier.backend)
         case LogitsConfig() | PermutationConfig() | SetwiseConfig() | TournamentConfig():
             return None if tier.endpoint is not None else ModelKey("language_model", tier.model)
         case _:

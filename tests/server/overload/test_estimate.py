@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cascade.build import build_cascade
 from cascade.config import parse
-from cascade.models import ModelKey
+from cascade.models import ModelKey, Models
 from cascade.retrieve import InlineDocuments
 from cascade.stages import Corpus, StoredVectors
 from cascade.trace import StageStatus, StageTrace
@@ -89,6 +90,16 @@ def test_every_kind_of_tier_has_its_way_of_reading(tier: str, tokens: float, mod
 def test_what_reads_documents_several_times_costs_more_than_once(kind: str) -> None:
     (work,) = works(cascade(f"kind: {kind}, depth: 20"), documents=50)
     assert work.tokens > 2 * 20 * 100
+
+
+@pytest.mark.parametrize("kind", ["cross_encoder", "late_interaction", "joint", "likelihood"])
+def test_a_tier_waits_for_the_model_that_runs_it_and_for_no_other(kind: str) -> None:
+    config = parse(cascade(f"kind: {kind}, depth: 5, backend: torch-fp32"), "c")
+    models = Models()
+    build_cascade("c", config, models)
+    (work,) = works(cascade(f"kind: {kind}, depth: 5, backend: torch-fp32"))
+    assert work.model is not None
+    assert models.load(work.model) is not None
 
 
 def test_documents_of_a_request_are_all_encoded_and_those_of_an_index_are_not() -> None:
