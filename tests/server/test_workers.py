@@ -20,7 +20,7 @@ import pytest
 from cascade.errors import ConfigError
 from cascade_api.v1 import document_pb2, ranking_pb2, ranking_pb2_grpc
 from cascade_server.settings import Settings
-from cascade_server.workers.link import Orders
+from cascade_server.workers.link import Orders, Ready
 from cascade_server.workers.port import shared_port
 from cascade_server.workers.supervisor import Supervisor
 
@@ -177,6 +177,55 @@ async def test_a_free_port_stays_free_while_it_is_shared() -> None:
 async def test_orders_carry_every_setting() -> None:
     settings = Settings(port=1, metrics_port=None, prices={"m": 0.5}, model_roots=(Path("/models"),), workers=1)
     assert Orders.from_line(Orders(3, settings).to_line()) == Orders(3, settings)
+
+
+LOUD = """
+import asyncio, os
+from types import SimpleNamespace
+from cascade_server import lifecycle
+from cascade_server.workers import worker
+
+async def serve(settings, *, ready, **_):
+    print("a library is loaded", flush=True)
+    os.write(1, b"and its own code speaks\\n")
+    ready(SimpleNamespace(metrics_port=7))
+    print("x" * 1_000_000)
+    return 0
+
+lifecycle.serve_alone = serve
+worker.main()
+"""
+
+
+async def test_what_libraries_print_is_not_taken_for_words_of_a_worker() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", LOUD),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, printed = await process.communicate(Orders(0, Settings(workers=1)).to_line())
+    assert Ready.from_line(said) == Ready(7)
+    assert b"a library is loaded" in printed
+
+
+async def test_a_port_can_be_shared_while_connections_of_a_server_that_stopped_are_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as before:
+        port = before.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            before.accept()[0].close()  # whoever closes first keeps the address for a minute
+            assert client.recv(1) == b""
+    with shared_port("127.0.0.1", port) as shared:
+        assert shared == port
+
+
+async def test_a_port_whose_workers_have_yet_to_start_is_not_free() -> None:
+    with (
+        shared_port("127.0.0.1", 0) as port,
+        pytest.raises(ConfigError, match="cannot be listened on"),
+        shared_port("127.0.0.1", port),
+    ):
+        raise AssertionError("the port was taken")
 
 
 async def test_there_is_a_port_for_the_metrics_of_every_worker() -> None:

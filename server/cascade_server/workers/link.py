@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
 from cascade_server.settings import Settings
+
+_STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,12 @@ async def ended(stream: BinaryIO) -> None:
         transport.close()
 
 
-def send(line: bytes) -> None:
-    """To the supervisor, over standard output, which is for nothing else."""
-    sys.stdout.buffer.write(line)
-    sys.stdout.buffer.flush()
+def to_supervisor() -> BinaryIO:
+    """What the supervisor reads. Whatever else prints to standard output goes to standard error from now on.
+
+    Libraries print there, also from other threads and languages, and the supervisor takes it for words of the worker.
+    """
+    sys.stdout.flush()
+    own = os.fdopen(os.dup(_STANDARD_OUTPUT), "wb", buffering=0)
+    os.dup2(_STANDARD_ERROR, _STANDARD_OUTPUT)
+    return own

@@ -33,8 +33,15 @@ def _held(host: str, port: int) -> socket.socket:
                 alone.bind(address)
                 alone.listen(1)
         held = socket.socket(family, kind)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind(address)
+        try:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            # Connections of a server that stopped keep its port for a minute from those that do not say this.
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(address)
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # nobody else is to listen here
+        except OSError:
+            held.close()
+            raise
     except OSError as error:
         problem = f"{host}:{port} cannot be listened on ({error}); is another server running there?"
         raise ConfigError("port", [problem]) from error

@@ -6,9 +6,10 @@ import asyncio
 import os
 import sys
 from functools import partial
+from typing import BinaryIO
 
 from cascade_server.threads import limit
-from cascade_server.workers.link import Orders, Ready, ended, send
+from cascade_server.workers.link import Orders, Ready, ended, to_supervisor
 
 
 def main() -> int:
@@ -17,6 +18,7 @@ def main() -> int:
     if not line:
         return 0  # the supervisor was gone at once
     orders = Orders.from_line(line)
+    supervisor = to_supervisor()
     limit(os.environ, orders.settings.threads)
 
     from cascade_server.lifecycle import serve_alone
@@ -27,10 +29,14 @@ def main() -> int:
     serving = serve_alone(
         settings,
         shares_port=True,
-        ready=lambda server: send(Ready(server.metrics_port).to_line()),
+        ready=lambda server: _say(supervisor, Ready(server.metrics_port)),
         until=partial(ended, sys.stdin.buffer),
     )
     return asyncio.run(serving)
+
+
+def _say(supervisor: BinaryIO, ready: Ready) -> None:
+    supervisor.write(ready.to_line())
 
 
 if __name__ == "__main__":
