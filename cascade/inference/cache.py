@@ -91,11 +91,13 @@ class ByteCache(Generic[K, V]):
 def size_of(value: Any) -> int:
     """The bytes that a value takes: a number, text, bytes, an array, or a tuple or dataclass of such.
 
-    An array that is a view takes what it is a view of.
+    An array that is a view takes what it is a view of; of memory that is no array's, as a tensor's, what it shows.
     """
     own = -(-sys.getsizeof(value) // _ALIGNED) * _ALIGNED
     if isinstance(value, np.ndarray):
-        return own + (_ALIGNED if value.base is None else size_of(value.base))
+        if isinstance(value.base, np.ndarray | bytes):
+            return own + size_of(value.base)
+        return own + _ALIGNED + (0 if value.base is None else value.nbytes)
     if isinstance(value, tuple):
         return own + sum(map(size_of, value))
     if dataclasses.is_dataclass(value):

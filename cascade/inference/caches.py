@@ -79,6 +79,8 @@ class Memory:
     def keep_query(self, vectors: Vectors, text: str, *settings: object) -> None:
         """Remember what `text` was encoded to by these settings; nobody may change `vectors` from now on."""
         if self._caches is not None:
+            if vectors.base is not None:
+                vectors = vectors.copy()  # a view would keep the whole batch that it was made in
             vectors.flags.writeable = False
             self._caches.query_vectors.put(self._query_key(text, settings), vectors)
 

@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,6 +112,12 @@ def test_a_view_takes_what_it_is_a_view_of() -> None:
     assert size_of(whole[:2]) > whole.nbytes
     assert size_of(whole[:2].copy()) < 300
     assert size_of(TokenisedText(whole.view(np.uint32), 7)) > whole.nbytes
+
+
+def test_memory_that_another_library_gave_out_is_counted() -> None:
+    whole = torch.zeros(500, 128).numpy()
+    assert size_of(whole) >= whole.nbytes
+    assert size_of(whole[:3]) >= whole.nbytes
 
 
 def test_many_threads_may_use_it() -> None:

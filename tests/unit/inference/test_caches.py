@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,6 +80,18 @@ def test_the_vectors_of_a_query_cannot_be_changed_once_they_are_remembered() -> 
     memory.keep_query(vectors, "q")
     with pytest.raises(ValueError, match="read-only"):
         vectors[0] = 2.0
+
+
+def test_the_vectors_of_a_query_are_remembered_without_the_batch_that_they_were_made_in() -> None:
+    caches = Caches(ROOM)
+    memory = ModelCache(caches).of("acme")
+    batch = torch.ones(100, 50).numpy()
+    memory.keep_query(batch[:2], "q")
+    kept = memory.query("q")
+    assert kept is not None
+    assert np.array_equal(kept, batch[:2])
+    assert not np.shares_memory(kept, batch)
+    assert 2 * 50 * 4 < caches.query_vectors.stats.bytes < batch.nbytes
 
 
 def test_token_ids_are_those_of_the_tokenizer_and_made_once_for_all_models_that_read_them() -> None:
