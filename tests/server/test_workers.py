@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import grpc
 import pytest
+import structlog
 
 from cascade.errors import ConfigError
 from cascade_api.v1 import document_pb2, ranking_pb2, ranking_pb2_grpc
@@ -177,6 +178,18 @@ async def test_a_free_port_stays_free_while_it_is_shared() -> None:
 async def test_orders_carry_every_setting() -> None:
     settings = Settings(port=1, metrics_port=None, prices={"m": 0.5}, model_roots=(Path("/models"),), workers=1)
     assert Orders.from_line(Orders(3, settings).to_line()) == Orders(3, settings)
+
+
+async def test_a_process_that_cannot_be_made_now_is_made_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    supervisor = Supervisor(Settings(port=0, metrics_port=0, workers=2))
+    with structlog.testing.capture_logs() as lines:
+        running = asyncio.create_task(supervisor.run())
+        while {line.get("worker") for line in lines if line["event"] == "worker_not_made"} != {0, 1}:
+            assert not running.done(), running
+            await asyncio.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await running == 0
 
 
 LOUD = """

@@ -83,7 +83,13 @@ class Supervisor:
         wait = _FIRST_WAIT
         while not self._stopping.is_set():
             started = time.monotonic()
-            status = await self._run(number, port)
+            try:
+                status = await self._run(number, port)
+            except OSError as error:  # too little memory, too many processes: those that serve go on
+                log.error("worker_not_made", worker=number, reason=str(error), again_in=wait)
+                await self._pause(wait)
+                wait = min(_LONGEST_WAIT, 2 * wait)
+                continue
             was_ready = number in self._ready
             self._ready.discard(number)
             if self._stopping.is_set():
@@ -170,6 +176,8 @@ class Supervisor:
 
     def _reload(self) -> None:
         for number, process in self._processes.items():
+            if process.returncode is not None:
+                continue  # the next one reads them when it starts
             if number in self._ready:
                 process.send_signal(signal.SIGHUP)
             else:  # the signal would end it
