@@ -73,7 +73,7 @@ class CrossEncoderModel(ServedModel):
             self._tokeniser = self._tokenise
             if backbone.bert is not None:
                 self._most_tokens = min(self._most_tokens, len(backbone.bert.positions))
-            tower = self.make_tower(backbone, folder, self._read)
+            tower = self.make_tower(backbone, model, folder, self._read)
             self._reading = Reading(tower, self._head.scores, self.observe_batch, same_bits=self.deterministic)
         answer, other = self.score_pairs(
             PROBE, [PROBE_ANSWER, PROBE_OTHER], max_length=128, max_batch_tokens=512

@@ -89,7 +89,7 @@ class Encoder(ServedModel):
         else:
             backbone, self._template, head = parts
             self._most = most_tokens(backbone, [model.max_seq_length])
-            tower = self.make_tower(backbone, folder, self._read)
+            tower = self.make_tower(backbone, model, folder, self._read)
             self._reading = Reading(tower, head, self.observe_batch, same_bits=self.deterministic)
         vector = run_through(self._encoding(["self-test"], self._query_prompt, _BATCH_TOKENS))[0][0]
         if not np.isfinite(vector).all() or abs(float(np.linalg.norm(vector)) - 1) > 1e-3:

@@ -21,6 +21,8 @@ from cascade.inference.tokenised import Tokeniser
 from cascade.inference.towers.tower import Backend, Tower
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from cascade.inference.towers.backbone import Backbone
     from cascade.inference.towers.natural_texts import Reader
 
@@ -83,7 +85,7 @@ class ServedModel(ABC):
         self.backend = ""
         """What it runs on, once it is loaded; empty for a model that has no choice."""
         self.weights = ""
-        """The fingerprint of the layers that a backend runs, once they are loaded; empty for a model without such."""
+        """Its fingerprint, once it is loaded; empty for a model whose layers no backend runs."""
         self.cost = CostEstimate()
         self.cache = ModelCache(cache)
         self.queue = ModelQueue(
@@ -169,15 +171,15 @@ class ServedModel(ABC):
         if self._on_batch is not None:
             self._on_batch(self.reference, items, tokens)
 
-    def make_tower(self, backbone: Backbone, folder: str, read: Reader) -> Tower:
-        """What runs the layers of the model in `folder`; `read` is how it reads a query and a passage.
+    def make_tower(self, backbone: Backbone, model: nn.Module, folder: str, read: Reader) -> Tower:
+        """What runs the layers of the `model` in `folder`; `read` is how it reads a query and a passage.
 
         Raises ModelLoadError where the wanted backend cannot.
         """
         from cascade.inference.towers.choice import choose
         from cascade.inference.towers.records import fingerprint
 
-        self.weights = fingerprint(backbone)
+        self.weights = fingerprint(model, self.kind)
         tower = choose(
             backbone,
             self.wanted_backend,
@@ -187,7 +189,7 @@ class ServedModel(ABC):
             model_folder=folder,
             read=read,
             name=self.reference,
-            weights=self.weights,
+            whole=self.weights,
         )
         self.backend = tower.backend
         return tower

@@ -96,7 +96,7 @@ class MultiVectorModel(ServedModel):
             whole = [(of.most - parts.template.size, tokenise([of.prompt + text])[0]) for of, text in made]
             return [parts.template.tokens(text.ids[: min(most, DOC_TOKENS)]) for most, text in whole]
 
-        tower = self.make_tower(parts.backbone, folder, read)
+        tower = self.make_tower(parts.backbone, model, folder, read)
         reading = Reading(tower, parts.head, self.observe_batch, same_bits=self.deterministic)
         return TowerVectorReader(parts, tokenise, query, document, reading)
 

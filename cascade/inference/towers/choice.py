@@ -53,6 +53,7 @@ class _Model:
     name: str
     folder: Path | None
     weights: str
+    whole: str
     device: str
     threads: int
     read: Reader | None
@@ -84,24 +85,24 @@ def choose(
     model_folder: str | Path | None = None,
     read: Reader | None = None,
     name: str | None = None,
-    weights: str | None = None,
+    whole: str | None = None,
 ) -> Tower:
     """The tower of `wanted`; for `auto` the fastest here, measured once and remembered.
 
     A backend that rounds to int8 is taken by `auto` only where a record says that it costs exactly these weights
     nothing that counts; asked for by name without one, it is taken and that is told. `deterministic` gives a tower
-    with `same_bits`. `name` is that of the model in messages, `weights` its fingerprint if it is known. Raises
-    ModelLoadError where `wanted` cannot be.
+    with `same_bits`. `name` is that of the model in messages, `whole` its fingerprint with its head, which records
+    go by. Raises ModelLoadError where `wanted` cannot be.
     """
     folder = None if model_folder is None else Path(model_folder)
     device = pick_device(device)
-    weights = weights or records.fingerprint(backbone)
+    weights = records.fingerprint(backbone)
     named = name or str(folder or "model")
-    model = _Model(backbone, named, folder, weights, device, threads, read, deterministic)
+    model = _Model(backbone, named, folder, weights, whole or weights, device, threads, read, deterministic)
     if wanted != "auto":
         tower = model.tower(wanted)
         if wanted in ROUNDED and not _acceptable(model, wanted):
-            known = records.find(weights, wanted, folder)
+            known = records.find(model.whole, wanted, folder)
             losses = {one.collection: one.loss for one in known.collections} if known else {}
             log.warning("backend_quality_doubtful", model=named, backend=wanted, measured=bool(known), losses=losses)
         return tower
@@ -173,7 +174,7 @@ def _soon(model: _Model) -> bool:
 
 
 def _acceptable(model: _Model, backend: BackendName) -> bool:
-    record = records.find(model.weights, backend, model.folder)
+    record = records.find(model.whole, backend, model.folder)
     return record is not None and record.acceptable
 
 

@@ -17,7 +17,7 @@ from cascade.inference.towers.tower import BackendName
 from cascade.weights import cache_root
 
 if TYPE_CHECKING:
-    from cascade.inference.towers.backbone import Backbone
+    from torch import nn
 
 log = structlog.get_logger()
 
@@ -52,7 +52,10 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What `backend` cost exactly these `weights`; `runtime` names the versions it was measured with."""
+    """What `backend` cost exactly these `weights`; `runtime` names the versions it was measured with.
+
+    The weights are those of the whole model, head included: what one head reads may be lost on another.
+    """
 
     weights: str
     backend: BackendName
@@ -67,12 +70,12 @@ class Record:
         return bool(self.collections) and all(one.loss <= MOST_LOSS for one in self.collections)
 
 
-def fingerprint(backbone: Backbone) -> str:
-    """Sixteen hex digits that change with any weight, whatever the weights are called."""
+def fingerprint(module: nn.Module, kind: str = "") -> str:
+    """Sixteen hex digits that change with any weight, whatever the weights are called, and with what they are for."""
     import torch
 
-    digest = hashlib.sha256()
-    for tensor in backbone.state_dict().values():
+    digest = hashlib.sha256(kind.encode())
+    for tensor in module.state_dict().values():
         digest.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]

@@ -89,7 +89,11 @@ def test_a_fingerprint_changes_with_one_weight_and_comes_back_with_it(tiny_backb
 def test_a_fingerprint_does_not_ask_what_a_weight_is_called() -> None:
     first, second = (torch.nn.Module() for _ in range(2))
     first.left, second.right = (torch.nn.Parameter(torch.arange(6.0)) for _ in range(2))
-    assert fingerprint(first) == fingerprint(second)  # type: ignore[arg-type]  # any module has weights
+    assert fingerprint(first) == fingerprint(second)
+
+
+def test_the_same_weights_are_others_for_another_kind_of_model(tiny_backbone: Backbone) -> None:
+    assert fingerprint(tiny_backbone, "bi_encoder") != fingerprint(tiny_backbone, "multi_vector")
 
 
 def test_what_the_package_ships_can_be_read() -> None:
