@@ -115,10 +115,12 @@ class TowerVectorReader:
     def _run_unread(self, rows: Sequence[Tokens]) -> Sequence[Vectors]:
         """Of queries some of whose tokens no other reads, which no strip can say: in float32, each alone."""
         found = []
+        backbone = self._parts.backbone
+        device = next(backbone.parameters()).device  # where its tower has put it
         for row in rows:
-            given = (torch.from_numpy(one)[None] for one in (row.ids, row.positions, row.types, row.parts))
+            given = (torch.from_numpy(one)[None].to(device) for one in (row.ids, row.positions, row.types, row.parts))
             with torch.inference_mode():
-                states = self._parts.backbone.cpu()(*given)[0].numpy()
+                states = backbone(*given)[0].float().cpu().numpy()
             found += self._parts.head(states, Strip.of([row]))
         return found
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import torch
 from sentence_transformers import MultiVectorEncoder
 from sentence_transformers.multi_vector_encoder.modules import HierarchicalTokenPooling
 
@@ -153,6 +154,23 @@ def test_queries_are_expanded_as_the_library_expands_them(
         expected = library.similarity(library.encode_query([query], show_progress_bar=False), read)[0]
         found = model.score_documents(query, PASSAGES)
         assert found.scores == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_a_query_that_is_expanded_is_read_where_the_models_layers_are(
+    tiny_multi_vector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = MultiVectorEncoder(str(tiny_multi_vector), device="cpu")
+    settings = {"strategy": "fixed", "attend": False, "length": 9, "token": None}
+    cast("Any", library[0]).query_expansion = settings
+    library.save_pretrained(str(tmp_path), create_model_card=False)
+    model = MultiVectorModel(str(tmp_path), device="cpu", backend="torch-fp32")
+    model.ensure_loaded()
+
+    def moved(module: torch.nn.Module) -> None:
+        raise AssertionError("the layers are moved, and documents cannot be read any more on a GPU")
+
+    monkeypatch.setattr(torch.nn.Module, "cpu", moved)
+    assert len(model.encode_query(QUERY)) == 9
 
 
 def test_token_ids_score_as_their_texts(model: MultiVectorModel) -> None:
