@@ -59,8 +59,8 @@ class _Model:
     read: Reader | None
     deterministic: bool
 
-    def tower(self, backend: BackendName) -> Tower:
-        """Raises ModelLoadError."""
+    def tower(self, backend: BackendName, proof: Strip | None = None) -> Tower:
+        """One that has read `proof`. Raises ModelLoadError."""
         try:
             made = make_tower(
                 self.backbone,
@@ -70,8 +70,13 @@ class _Model:
                 weights=self.weights,
                 read=self.read,
             )
-        except ModelLoadError as error:
-            raise ModelLoadError(self.name, f"backend {backend}: {error.reason}") from error
+            if proof is not None:
+                made.states(proof)
+        except Exception as error:
+            # Runtimes raise anything: a kept file that is not whole, a full disk, an instruction that is missing here.
+            found = f"{type(error).__name__}: {error}".splitlines()[0]
+            reason = error.reason if isinstance(error, ModelLoadError) else found
+            raise ModelLoadError(self.name, f"backend {backend}: {reason}") from error
         return SameBits(made) if self.deterministic and not made.same_bits else made
 
 
@@ -181,12 +186,14 @@ def _acceptable(model: _Model, backend: BackendName) -> bool:
 def _measured(model: _Model, candidates: tuple[BackendName, ...], facts: dict[str, Any], place: Path) -> Tower:
     towers: dict[BackendName, Tower] = {}
     problems: dict[str, str] = {}
+    strip = timing_strip(model.backbone, model.read)
     for name in candidates:
         try:
-            towers[name] = model.tower(name)
+            towers[name] = model.tower(name, strip)
         except ModelLoadError as error:
             problems[name] = error.reason
-    strip = timing_strip(model.backbone, model.read)
+    if not towers:
+        raise ModelLoadError(model.name, "; ".join(problems.values()))
     took = seconds(towers, strip)
     best = min(took.values())
     chosen = next(name for name in candidates if name in took and took[name] <= best * _NO_GAIN)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -67,13 +68,15 @@ def converted(backend: BackendName, key: str, build: Callable[[Path], None]) -> 
     """
     try:
         folder = ensure(cache_root(), backend, key, build, shelf=_SHELF)
-        folder.touch()  # the time of its last use
-        _sweep(folder.parent, backend)
-        return folder
     except OSError as error:
         log.warning("backend_not_kept", backend=backend, reason=str(error))
-    folder = Path(tempfile.mkdtemp(prefix=f"cascade-{backend}-"))
-    build(folder)
+        folder = Path(tempfile.mkdtemp(prefix=f"cascade-{backend}-"))
+        atexit.register(discard, folder)
+        build(folder)
+        return folder
+    with suppress(OSError):  # it may be another user's, or another process sweeps too; it is used all the same
+        folder.touch()  # the time of its last use
+        _sweep(folder.parent, backend)
     return folder
 
 

@@ -38,6 +38,14 @@ class Timed:
         return np.zeros((len(strip.ids), 16), dtype=np.float32)
 
 
+class Broken(Timed):
+    """Fails when it is used."""
+
+    def states(self, strip: Strip) -> States:
+        """Never."""
+        raise RuntimeError("no such instruction")
+
+
 @pytest.fixture
 def speeds(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> Speeds:
     """The seconds that each backend takes; those that are here are those that are named."""
@@ -166,6 +174,25 @@ def test_what_cannot_be_made_is_left_out_and_told(
     with capture_logs() as told:
         assert choose(tiny_backbone, "auto", device="cpu").backend == "torch-fp32"
     assert _event(told, "backend_chosen")["left_out"] == {"torch-bf16": "backend torch-bf16: not today"}
+
+
+def test_what_fails_in_its_own_library_is_left_out_and_told(
+    tiny_backbone: Backbone, speeds: Speeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def makes(backbone: Backbone, backend: BackendName, **_: object) -> Tower:
+        if backend == "torch-bf16":
+            raise RuntimeError("the file is not whole\nat line 7")
+        return Broken(backend) if backend == "openvino-bf16" else Timed(backend)
+
+    speeds["openvino-bf16"] = 1.0
+    monkeypatch.setattr(choice, "_CONVERTED_SOON", range(1_000_000))
+    monkeypatch.setattr(choice, "make_tower", makes)
+    with capture_logs() as told:
+        assert choose(tiny_backbone, "auto", device="cpu").backend == "torch-fp32"
+    assert _event(told, "backend_chosen")["left_out"] == {
+        "torch-bf16": "backend torch-bf16: RuntimeError: the file is not whole",
+        "openvino-bf16": "backend openvino-bf16: RuntimeError: no such instruction",
+    }
 
 
 def test_a_backend_by_name_that_cannot_be_is_an_error_with_the_models_name(tiny_backbone: Backbone) -> None:

@@ -114,6 +114,20 @@ def test_a_cache_that_cannot_be_written_is_told_of(
     assert tower.states(strip([4])).shape == (4, 16)
 
 
+def test_a_conversion_in_a_cache_that_is_not_ours_is_used(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(folder: Path) -> None:
+        (folder / "model.onnx").write_text("weights", encoding="utf-8")
+
+    def refused(path: Path) -> None:
+        raise PermissionError(f"{path} belongs to another user")
+
+    first = conversion.converted("onnx-int8", "00", build)
+    monkeypatch.setattr(Path, "touch", refused)
+    with capture_logs() as told:
+        assert conversion.converted("onnx-int8", "00", build) == first
+    assert told == []
+
+
 def test_int8_ranges_need_texts(tiny_backbone: Backbone, own_cache: Path) -> None:
     with pytest.raises(ModelLoadError, match="no texts to observe"):
         make_tower(tiny_backbone, "openvino-int8")
