@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     )
     model_roots: tuple[Path, ...] = Field((), description="Folders under which cascades in the store may name models.")
     hub_models: tuple[str, ...] = Field((), description="Hub ids that cascades in the store may name; * matches any.")
+    backends: tuple[str, ...] = Field(
+        ("torch-fp32", "torch-bf16", "native-int8"),
+        description="Backends that cascades in the store may name; the others compile or convert a model for minutes.",
+    )
     endpoint_urls: tuple[str, ...] = Field((), description="Beginnings of URLs that cascades in the store may name.")
     secret_roots: tuple[Path, ...] = Field((), description="Folders of key files that cascades in the store may name.")
     queue: Literal["fair", "fifo"] = Field(

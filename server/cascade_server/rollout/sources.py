@@ -1,4 +1,4 @@
-"""Which models, addresses and key files a cascade in the store may name: those that the operator allows, and no others.
+"""Which models, backends, addresses and key files a cascade in the store may name: those that the operator allows.
 
 The operator's own files are not restricted.
 """
@@ -31,7 +31,8 @@ def check_sources(config: CascadeConfig, settings: Settings) -> list[str]:
     problems: list[str] = []
     for stage in (*config.retrieve, *config.tiers):
         endpoint: EndpointConfig | None = getattr(stage, "endpoint", None)
-        found = _model(stage.model, settings) if endpoint is None else _endpoint(endpoint, settings)
+        named = _model(stage.model, settings) if endpoint is None else _endpoint(endpoint, settings)
+        found = (*named, *_backend(getattr(stage, "backend", "auto"), settings))
         problems.extend(f"stage {stage.name!r}: {problem}" for problem in found)
     return problems
 
@@ -48,6 +49,12 @@ def _model(reference: str, settings: Settings) -> Iterator[str]:
     elif not any(fnmatchcase(reference, allowed) for allowed in settings.hub_models):
         allowed = _listed(settings.hub_models)
         yield f"found hub id {reference[:200]!r}, expected one that the setting hub_models allows ({allowed})"
+
+
+def _backend(backend: str, settings: Settings) -> Iterator[str]:
+    if backend != "auto" and backend not in settings.backends:
+        allowed = _listed(settings.backends)
+        yield f"found backend {backend!r}, expected auto or one that the setting backends allows ({allowed})"
 
 
 def _endpoint(endpoint: EndpointConfig, settings: Settings) -> Iterator[str]:

@@ -36,6 +36,25 @@ def test_presets_may_be_put_into_the_store() -> None:
         assert check_sources(config, settings()) == []
 
 
+@pytest.mark.parametrize("backend", ["torch-compiled", "openvino-bf16", "openvino-int8", "onnx-int8"])
+def test_what_compiles_or_converts_a_model_is_for_the_operator_to_allow(backend: str) -> None:
+    config = tier(kind="cross_encoder", backend=backend)
+    (problem,) = check_sources(config, settings())
+    assert problem.startswith(f"stage 'cross_encoder': found backend '{backend}', expected auto or one that")
+    assert "backends allows (torch-fp32, torch-bf16, native-int8)" in problem
+    assert check_sources(config, settings(backends=(backend,))) == []
+
+
+def test_a_retrievers_backend_is_checked_too() -> None:
+    dense = {"kind": "dense", "backend": "openvino-int8"}
+    assert len(check_sources(CascadeConfig.model_validate({"retrieve": [dense]}), settings())) == 1
+
+
+@pytest.mark.parametrize("backend", ["auto", "torch-fp32", "torch-bf16", "native-int8"])
+def test_backends_that_are_made_at_once_may_be_named(backend: str) -> None:
+    assert check_sources(tier(kind="cross_encoder", backend=backend), settings()) == []
+
+
 def test_a_folder_is_allowed_below_a_root_only(tmp_path: Path) -> None:
     (tmp_path / "models" / "mine").mkdir(parents=True)
     (tmp_path / "models-of-others").mkdir()
