@@ -31,9 +31,7 @@ def fingerprint(files: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def ensure(
-    cache_root: Path, name: str, version: str, build: Callable[[Path], None], *, shelf: str = "models"
-) -> Path:
+def ensure(cache_root: Path, name: str, version: str, build: Callable[[Path], None], *, shelf: str = "models") -> Path:
     """The folder `cache_root`/`shelf`/`name`-`version`; `build` fills it if it is not there yet.
 
     The folder appears by one rename, so a killed or concurrent build never leaves half a model behind.
