@@ -90,12 +90,18 @@ def _run(command: Sequence[str], seconds: float, tell: Callable[[str], None]) ->
         timer.start()
         last = ""
         assert process.stderr is not None
-        with process.stderr as lines:
-            for line in lines:
-                tell(f"  {line.rstrip()}")
-                last = line.strip() or last
-        status = process.wait()
-        timer.cancel()
+        try:
+            with process.stderr as lines:
+                for line in lines:
+                    tell(f"  {line.rstrip()}")
+                    last = line.strip() or last
+            status = process.wait()
+        except BaseException:  # such as Ctrl-C, which does not reach its group
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        finally:
+            timer.cancel()
         if late.is_set():
             raise _FailedError(f"not done after {seconds:.0f} s, which is what was left for it")
         if status:

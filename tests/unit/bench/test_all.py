@@ -1,7 +1,11 @@
 """Every bench has its time, and what happens to one happens to no other."""
 
 import json
+import os
+import signal
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,6 +50,27 @@ def test_a_bench_that_does_not_end_is_ended(program: list[str]) -> None:
     found = everything(Options(seconds=60.2), lambda line: None, benches=benches, program=program)
     assert [result.name for result in found.results] == ["last"]
     assert "not done after 0 s" in found.failures["endless"]
+
+
+def test_a_bench_ends_with_whoever_runs_all() -> None:
+    told: list[int] = []
+
+    def interrupted(line: str) -> None:
+        if line.strip().isdigit():
+            told.append(int(line))
+            raise KeyboardInterrupt
+
+    program = (sys.executable, "-c", "import os, sys, time; print(os.getpid(), file=sys.stderr); time.sleep(600)")
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        everything(Options(), interrupted, benches={"endless": Entry("", "", 60)}, program=program)
+    try:
+        with pytest.raises(ProcessLookupError):
+            os.kill(told[0], 0)
+        assert threading.active_count() == before
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(told[0], signal.SIGKILL)
 
 
 def test_a_bench_is_told_what_all_were_told(program: list[str], tmp_path: Path) -> None:
