@@ -18,7 +18,7 @@ from cascade.bench.machine import describe
 from cascade.bench.measure import Contender, Goal, Measured, interleave
 from cascade.bench.options import Options
 from cascade.bench.result import Check, Result
-from cascade.bench.texts import texts
+from cascade.bench.texts import load_bm25s, texts
 from cascade.bench.turn import Turn
 from cascade.evaluate import beir
 from cascade.index.lexical import K1, B, Lexical
@@ -159,9 +159,7 @@ def _rank_bm25(terms: Tokens) -> Callable[[str], list[tuple[float, int]]]:
 
 def _bm25s(terms: Tokens, backend: str) -> Callable[[str], object]:
     """With the same formula, in float32."""
-    import bm25s
-
-    engine = bm25s.BM25(k1=K1, b=B, method="atire", idf_method="bm25+", backend=backend)
+    engine = load_bm25s().BM25(k1=K1, b=B, method="atire", idf_method="bm25+", backend=backend)
     engine.index(terms, show_progress=False)
     depth = min(_DEPTH, len(terms))
     return lambda query: engine.retrieve([tokenize_query(query)], k=depth, show_progress=False)

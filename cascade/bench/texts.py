@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from cascade.bench.options import Options
+from cascade.errors import InvalidInputError, Violation
 
 PREFERRED = ("msmarco-v2-dl21-dl22-dl23", "nq-qed")
 """Of a folder of collections, which one's texts are worked on when none is named, if it is there."""
@@ -53,17 +55,26 @@ def texts(options: Options) -> Texts:
 
 def best(queries: Sequence[str], passages: Mapping[str, str], depth: int) -> list[list[str]]:
     """Of each query the ids of the `depth` passages with the best BM25 scores, best first."""
-    import bm25s
-
     from cascade.index.tokens import tokenize, tokenize_query
 
     ids = list(passages)
+    bm25s = load_bm25s()
     logging.getLogger("bm25s").setLevel(logging.WARNING)  # it tells of every step
     retriever = bm25s.BM25()
     retriever.index([tokenize(passage) for passage in passages.values()], show_progress=False)
     tokens = [tokenize_query(query) for query in queries]
     rows, _ = retriever.retrieve(tokens, k=min(depth, len(ids)), show_progress=False, sorted=True)
     return [[ids[int(row)] for row in each] for each in rows]
+
+
+def load_bm25s() -> Any:
+    """The module, which is installed for tests and benches alone. Raises InvalidInputError."""
+    try:
+        import bm25s
+    except ModuleNotFoundError:
+        message = "benches work on what BM25 finds, by a package that is not installed; run: pip install bm25s"
+        raise InvalidInputError([Violation("bm25s", message)]) from None
+    return bm25s
 
 
 def _collection(folder: Path) -> Texts:

@@ -1,12 +1,14 @@
 """A bench works on real texts: queries of a collection with what BM25 finds for them."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from cascade.bench.options import Options
 from cascade.bench.texts import best, texts
+from cascade.errors import InvalidInputError
 
 PASSAGES = {
     "cats": "Cats sleep for most of the day and hunt at dusk.",
@@ -29,6 +31,12 @@ def collection(tmp_path: Path) -> Path:
 def test_what_bm25_finds_comes_best_first() -> None:
     assert best(["sleep at night", "steel"], PASSAGES, 2)[0] == ["dogs", "cats"]
     assert best(["steel"], PASSAGES, 1) == [["rails"]]
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bm25s", None)  # as the language says that it is not there
+    with pytest.raises(InvalidInputError, match="pip install bm25s"):
+        best(["steel"], PASSAGES, 1)
 
 
 def test_a_collection_gives_its_own_queries_and_passages(collection: Path) -> None:
