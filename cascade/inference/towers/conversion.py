@@ -92,6 +92,17 @@ def discard(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def read_from(folder: Path, backend: BackendName) -> Iterator[None]:
+    """Raises ModelLoadError where what was kept cannot be read, and forgets it: the next load converts it again."""
+    try:
+        yield
+    except Exception as error:  # whatever a runtime raises of files that are missing or not whole
+        discard(folder)
+        last = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        raise ModelLoadError(backend, f"its converted model cannot be read ({last}); load it again") from error
+
+
 def example() -> tuple[Tensor, ...]:
     """What a backbone is traced with: two sequences, one of them padded."""
     import torch

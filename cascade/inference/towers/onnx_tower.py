@@ -20,6 +20,7 @@ from cascade.inference.towers.conversion import (
     is_kept,
     kept,
     quiet,
+    read_from,
     require,
 )
 from cascade.inference.towers.padded import padded_batches
@@ -64,9 +65,10 @@ class OnnxTower:
         options.inter_op_num_threads = 1
         # A thread that waits by turning takes the time of other models, and of the server.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session: Any = onnxruntime.InferenceSession(
-            str(folder / _FILE), options, providers=["CPUExecutionProvider"]
-        )
+        with read_from(folder, _BACKEND):
+            self._session: Any = onnxruntime.InferenceSession(
+                str(folder / _FILE), options, providers=["CPUExecutionProvider"]
+            )
         self._inputs = [one.name for one in self._session.get_inputs()]  # without those that the model does not read
         if new:
             try:

@@ -23,6 +23,7 @@ from cascade.inference.towers.conversion import (
     is_kept,
     kept,
     quiet,
+    read_from,
     require,
 )
 from cascade.inference.towers.natural_texts import Reader, natural_strips
@@ -78,7 +79,8 @@ class OpenVinoTower:
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # other models and the server's own threads run beside it
         }
-        self._request: Any = _core().compile_model(folder / _FILE, "CPU", properties).create_infer_request()
+        with read_from(folder, backend):
+            self._request: Any = _core().compile_model(folder / _FILE, "CPU", properties).create_infer_request()
         if new:
             try:
                 check(self, backbone, least=_LEAST_COSINE[backend])

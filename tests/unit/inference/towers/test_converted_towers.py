@@ -128,6 +128,19 @@ def test_a_conversion_in_a_cache_that_is_not_ours_is_used(own_cache: Path, monke
     assert told == []
 
 
+@pytest.mark.parametrize("backend", [name for name in CONVERTED if name != "openvino-int8"])
+def test_a_conversion_that_cannot_be_read_is_forgotten(
+    tiny_backbone: Backbone, own_cache: Path, backend: BackendName
+) -> None:
+    make_tower(tiny_backbone, backend)
+    (folder,) = (own_cache / "backends").iterdir()
+    for path in folder.iterdir():
+        path.unlink()  # as what clears away old files does
+    with pytest.raises(ModelLoadError, match="cannot be read"):
+        make_tower(tiny_backbone, backend)
+    assert make_tower(tiny_backbone, backend).states(strip([4])).shape == (4, 16)
+
+
 def test_int8_ranges_need_texts(tiny_backbone: Backbone, own_cache: Path) -> None:
     with pytest.raises(ModelLoadError, match="no texts to observe"):
         make_tower(tiny_backbone, "openvino-int8")
