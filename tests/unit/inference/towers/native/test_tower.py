@@ -20,7 +20,7 @@ _VOCABULARY = 60
 
 def _weights(gate: torch.Tensor | None = None, **sizes: Any) -> BertWeights:
     torch.manual_seed(0)
-    usual = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 96, "hidden_act": "gelu"}
+    usual: dict[str, Any] = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 96, "hidden_act": "gelu"}
     config = BertConfig(
         vocab_size=_VOCABULARY,
         num_hidden_layers=2,
