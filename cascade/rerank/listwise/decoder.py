@@ -16,6 +16,8 @@ from cascade.rerank.listwise.llama import LlamaDecoder, torch_backend
 from cascade.rerank.listwise.span import Pass, Span
 
 ATTENTION = "cascade_packed"
+_MORE = ("softcap", "s_aux", "position_bias")
+"""What some models add to attention: a bound of logits, sinks, a bias by distance."""
 _DTYPES = {"torch-fp32": torch.float32, "torch-bf16": torch.bfloat16}
 
 
@@ -59,7 +61,12 @@ def packed_attention(
     spans: Pass | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """Causal attention within each of the spans; without `spans` there is one sequence, read from its start."""
+    """Causal attention within each of the spans; without `spans` there is one sequence, read from its start.
+
+    Raises ValueError where the model's attention is another: its numbers would be wrong.
+    """
+    if (more := next((name for name in _MORE if options.get(name) is not None), None)) is not None:
+        raise ValueError(f"found attention with {more}, expected a softmax of scaled products; choose another model")
     if spans is None:
         found, _ = sdpa_attention_forward(module, query, key, value, None, **options)
         return found, None

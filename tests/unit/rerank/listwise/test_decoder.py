@@ -180,6 +180,23 @@ def test_a_sliding_window_that_is_too_short_is_told(tiny_lm: Path) -> None:
         read(decoder, Span(list(range(17)), (0,)))
 
 
+def test_attention_that_is_more_than_softmax_is_refused() -> None:
+    from transformers import Gemma2Config, Gemma2Model
+
+    config = Gemma2Config(
+        vocab_size=40,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        attn_implementation=ATTENTION,
+    )
+    with pytest.raises(ValueError, match="found attention with softcap"):
+        read(decoder_of(Gemma2Model(config).eval()), Span([5, 6, 7], (2,)))
+
+
 @given(st.data())
 def test_attention_is_that_of_the_library(data: st.DataObject) -> None:
     groups, each, size = (data.draw(st.integers(1, 3)) for _ in range(3))
