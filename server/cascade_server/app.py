@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import grpc
@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from cascade import presets
 from cascade.errors import ConfigError, ModelLoadError
+from cascade.inference.model import ModelStatus, ServedModel
 from cascade.models import Models
 from cascade_api.v1 import admin_pb2_grpc, index_pb2_grpc, ranking_pb2_grpc, server_pb2_grpc
 from cascade_server.access.authenticator import Authenticator
@@ -26,7 +27,6 @@ from cascade_server.control.plane import ControlPlane
 from cascade_server.control.state import State
 from cascade_server.control.store import Store
 from cascade_server.control.watcher import Watcher
-from cascade_server.convert.responses import stage_models
 from cascade_server.errors import StoreError
 from cascade_server.health import ADMIN, INDEX, RANKING, SERVER, Health
 from cascade_server.indexes import Indexes
@@ -99,7 +99,7 @@ class Server:
             # More than there can be upserts, so that a short write is not held up by long ones.
             writers=settings.max_concurrent_upserts + 2,
         )
-        self._health = Health(self.models, self._named_models)
+        self._health = Health(self._vital_models)
         self._ranking, self._upserts = (
             Permits(limit, others=lambda: len(self._tenants.names) > 1)
             for limit in (settings.max_concurrent_requests, settings.max_concurrent_upserts)
@@ -263,5 +263,7 @@ class Server:
             raise ConfigError("port", [f"{address} cannot be listened on; is another server running there?"]) from error
         return server
 
-    def _named_models(self) -> Set[str]:
-        return {model for cascade in self._tenants.vital for model in stage_models(cascade.config).values()}
+    def _vital_models(self) -> Sequence[ModelStatus]:
+        # By what is held and not by name: a tenant may have the same model run by another backend, or as another kind.
+        held = {model for cascade in self._tenants.vital for model in self.models.held_by(cascade)}
+        return [model.status for model in held if isinstance(model, ServedModel)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable
 
 import structlog
 from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
-from cascade.build import Models
+from cascade.inference.model import ModelStatus
 from cascade_api.v1 import admin_pb2, index_pb2, ranking_pb2, server_pb2
 
 RANKING = ranking_pb2.DESCRIPTOR.services_by_name["RankingService"].full_name
@@ -25,20 +25,18 @@ log = structlog.get_logger()
 class Health:
     """Never says SERVING of a service that could not answer: it looks at its models every second.
 
-    Only models that a cascade names count, so that no caller can make the server look ill.
+    Only models that cascades hold count, so that no caller can make the server look ill.
     """
 
-    def __init__(self, models: Models, named: Callable[[], Set[str]]) -> None:
+    def __init__(self, models: Callable[[], Iterable[ModelStatus]]) -> None:
         self.servicer = health.aio.HealthServicer()
         self._models = models
-        self._named = named
         self._warm = False
         self._said: dict[str, bool] = {}
 
     async def refresh(self) -> None:
         """Say how things are now."""
-        named = self._named()
-        status = [s for s in self._models.status() if s.model in named]
+        status = list(self._models())
         problems = {s.model: s.problem for s in status if not s.ready}
         encoders_ready = all(s.ready for s in status if s.kind == "bi_encoder")
         all_ready = self._warm and not problems

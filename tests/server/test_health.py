@@ -72,6 +72,17 @@ async def test_a_model_whose_worker_has_ended_is_seen(serve: Any, configs: Any, 
         assert await serving(running) == {"": False, RANKING: False, INDEX: False, SERVER: True, ADMIN: True}
 
 
+async def test_the_same_model_run_otherwise_for_somebody_does_not_count(
+    serve: Any, configs: Any, tmp_path: Any
+) -> None:
+    async with serve(tmp_path, {"meaning": configs["meaning"]}) as running:
+        models = running.server.models
+        loading = models.encoder("embedded:all-minilm-l6-v2", "torch-fp32")
+        assert not loading.status.ready
+        await running.server.reload()
+        assert await serving(running) == dict.fromkeys(SERVICES, True)
+
+
 async def test_a_server_that_stops_says_so_and_does_not_wait_for_those_who_watch(
     serve: Any, configs: Any, tmp_path: Any
 ) -> None:
