@@ -206,6 +206,6 @@ def test_attention_is_that_of_the_library(data: st.DataObject) -> None:
     query = torch.randn(groups * each, len(places), 2 * size)
     key, value = (torch.randn(groups, length, 2 * size) for _ in range(2))
     seen = torch.arange(length) <= torch.tensor(places).unsqueeze(1)
-    one: Any = [part.unsqueeze(0) for part in (query, key, value)]
-    expected = scaled_dot_product_attention(*one, attn_mask=seen, scale=0.3, enable_gqa=True)[0]
+    one, keys, values = (part.unsqueeze(0) for part in (query, key, value))
+    expected = scaled_dot_product_attention(one, keys, values, attn_mask=seen, scale=0.3, enable_gqa=True)[0]
     assert torch.allclose(attend(query, key, value, torch.tensor(places), 0.3), expected, atol=1e-5)
