@@ -78,7 +78,7 @@ def make_tower(
 
         return OnnxTower(backbone, weights=weights or fingerprint(backbone), threads=threads)
     if backend == "native-int8":
-        return _native(backbone, threads)
+        return _native(backbone, threads, read)
     if backend == "torch-compiled" and not has_compiler():
         raise ModelLoadError(backend, "found no C++ compiler; install one, such as g++, or choose another backend")
     from cascade.inference.towers.torch_tower import TorchTower
@@ -87,7 +87,7 @@ def make_tower(
     return TorchTower(backbone, torch_backend, device=device)
 
 
-def _native(backbone: Backbone, threads: int) -> Tower:
+def _native(backbone: Backbone, threads: int, read: Reader | None) -> Tower:
     from cascade.inference.towers import native
 
     if backbone.bert is None:
@@ -95,5 +95,6 @@ def _native(backbone: Backbone, threads: int) -> Tower:
     if not native.available():
         raise ModelLoadError("native-int8", "this processor has no fast int8 (VNNI, AMX); choose another backend")
     from cascade.inference.towers.native.tower import NativeTower
+    from cascade.inference.towers.natural_texts import natural_strips
 
-    return NativeTower(backbone.bert, threads=threads)
+    return NativeTower(backbone.bert, threads=threads, strips=natural_strips(read) if read else ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,9 @@ from torch.nn import functional
 from cascade.inference.towers.bert_weights import Affine, BertLayer, BertWeights
 from cascade.inference.towers.padded import padded_batches
 from cascade.inference.towers.strip import Strip
+
+Times = Callable[[Tensor], Tensor]
+"""A multiplication by a layer's weights."""
 
 _CLOSED = -1e4
 """Added to the logits of attention to padding."""
@@ -41,7 +45,7 @@ class PackedBert:
     def __init__(self, weights: BertWeights, dtype: torch.dtype) -> None:
         self._weights = weights
         self._dtype = dtype
-        self._layers = [_Layer(layer, dtype) for layer in weights.layers]
+        self.layers = [_Layer(layer, dtype) for layer in weights.layers]
         self._gate = None if weights.gate is None else weights.gate.to(dtype)
 
     def states(self, strip: Strip) -> Tensor:
@@ -51,7 +55,7 @@ class PackedBert:
         states = states + weights.positions[torch.from_numpy(strip.positions)]
         states = _normed(states + weights.types[torch.from_numpy(strip.types)], weights.norm, weights.eps)
         groups, back = self._groups(strip)
-        for number, layer in enumerate(self._layers):
+        for number, layer in enumerate(self.layers):
             gate = None if self._gate is None else self._gate[number]
             read = self._attention(layer.read(states.to(self._dtype)), groups, back, gate)
             states = _normed(states + layer.out(read), layer.attention_norm, weights.eps)
@@ -98,10 +102,11 @@ class PackedBert:
 class _Layer:
     def __init__(self, layer: BertLayer, dtype: torch.dtype) -> None:
         read = (layer.query, layer.key, layer.value)
-        self.read = _Times(
+        self.read: Times = _Times(
             Affine(torch.cat([one.weight for one in read]), torch.cat([one.bias for one in read])), dtype
         )
-        self.out, self.up, self.down = (_Times(one, dtype) for one in (layer.out, layer.up, layer.down))
+        self.up: Times = _Times(layer.up, dtype)
+        self.out, self.down = _Times(layer.out, dtype), _Times(layer.down, dtype)
         self.attention_norm, self.output_norm = layer.attention_norm, layer.output_norm
 
 

@@ -31,10 +31,18 @@ def _normalise(row: Any, total: Any, scale: Any, shift: Any, eps: Any) -> None:
         row[k] = (row[k] - mean) * inverse * scale[k] + shift[k]
 
 
+@inlined
+def _smoothly_rounded(row: Any, smooth: Any, room: Any, out: Any) -> Any:
+    """As `rounded`, of `row` times `smooth`; the weights that multiply it were divided by that."""
+    for k in range(len(row)):
+        room[k] = row[k] * smooth[k]
+    return rounded(room, out)
+
+
 @kernel
 def embed(
     ids: Any, positions: Any, types: Any, words: Any, places: Any, kinds: Any, scale: Any, shift: Any, eps: Any,
-    states: Any, out: Any, out_scales: Any,
+    smooth: Any, room: Any, states: Any, out: Any, out_scales: Any,
 ) -> None:  # fmt: skip
     """states = LayerNorm(word + position + type)."""
     for t in range(len(ids)):
@@ -44,13 +52,13 @@ def embed(
             row[k] = word[k] + place[k] + of_type[k]
             total += row[k]
         _normalise(row, total, scale, shift, eps)
-        out_scales[t] = rounded(row, out[t])
+        out_scales[t] = _smoothly_rounded(row, smooth, room, out[t])
 
 
 @kernel
 def add_and_normalise(
     sums: Any, scales: Any, weight_scales: Any, bias: Any, scale: Any, shift: Any, eps: Any,
-    states: Any, out: Any, out_scales: Any,
+    smooth: Any, room: Any, states: Any, out: Any, out_scales: Any,
 ) -> None:  # fmt: skip
     """states = LayerNorm(states + what was multiplied), in place."""
     for t in range(len(sums)):
@@ -60,7 +68,7 @@ def add_and_normalise(
             row[k] += f(found[k]) * (of_token * weight_scales[k]) + bias[k]
             total += row[k]
         _normalise(row, total, scale, shift, eps)
-        out_scales[t] = rounded(row, out[t])
+        out_scales[t] = _smoothly_rounded(row, smooth, room, out[t])
 
 
 @kernel

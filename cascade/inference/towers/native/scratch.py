@@ -24,6 +24,7 @@ class Scratch:
         self.states = np.empty((tokens, hidden), dtype=np.float32)
         self.read = np.empty((tokens, hidden), dtype=np.float32)
         self.row = np.empty(wide, dtype=np.float32)
+        self.smoothed = np.empty(hidden, dtype=np.float32)
         self.scales = np.empty(tokens, dtype=np.float32)
         self.wide_scales = np.empty(tokens, dtype=np.float32)
         self.input = torch.empty(tokens, hidden, dtype=torch.int8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import ClassVar
@@ -26,22 +27,26 @@ _ACTIVATE = {"gelu": gelu, "gelu_tanh": gelu_tanh, "relu": relu}
 class NativeTower:
     """Weights are rounded to eight bits once, by output; what they multiply at every turn, by token.
 
-    So nothing is calibrated, and no token's numbers depend on another sequence: sums of whole numbers are exact in any
-    order, attention is computed by sequence, all else by token. Rounding by token as in ZeroQuant (Yao et al., 2022).
+    Channels that are large in every token are made smaller first, and their weights larger. No token's numbers depend
+    on another sequence: sums of whole numbers are exact in any order, attention is computed by sequence, all else by
+    token. Rounding by token as in ZeroQuant (Yao et al., 2022).
     A strip is cut into pieces, and each goes through all layers in one thread: nothing is waited for in between.
     """
 
     backend: ClassVar[BackendName] = "native-int8"
     same_bits: ClassVar[bool] = True
 
-    def __init__(self, weights: BertWeights, *, threads: int) -> None:
+    def __init__(self, weights: BertWeights, *, threads: int, strips: Sequence[Strip] = ()) -> None:
+        """`strips` of natural text tell which channels to smooth; without them none is."""
         self._threads = max(1, threads)
         self._embeddings = tuple(floats(one) for one in (weights.words, weights.positions, weights.types))
         self._norm = norm(weights.norm)
         self._eps = np.float32(weights.eps)
         self._heads = weights.heads
         self._activate = _ACTIVATE[weights.activation]
-        self._layers = rounded_layers(weights)
+        self._layers = rounded_layers(weights, strips)
+        plain = np.ones(weights.hidden, dtype=np.float32)  # of the last states, which nothing multiplies
+        self._smooth = [*(layer.smooth.read for layer in self._layers), plain]
         self._hidden = weights.hidden
         self._wide = self._layers[0].up.weight.shape[1] if self._layers else weights.hidden
         self._local = threading.local()
@@ -66,9 +71,9 @@ class NativeTower:
         of_parts = strip.parts[places]
         embed(
             strip.ids[places], strip.positions[places], strip.types[places], *self._embeddings, *self._norm, self._eps,
-            states, given.numpy(), scales,
+            self._smooth[0], room.smoothed, states, given.numpy(), scales,
         )  # fmt: skip
-        for layer in self._layers:
+        for layer, smooth in zip(self._layers, self._smooth[1:], strict=True):
             torch._int_mm(given, layer.read.weight, out=read_sums[:count])
             attend(
                 read_sums.numpy(), scales, layer.read.scales, layer.read.bias, of_parts, starts, layer.gate,
@@ -78,7 +83,7 @@ class NativeTower:
             torch._int_mm(given, layer.out.weight, out=sums)
             add_and_normalise(
                 sums.numpy(), scales, layer.out.scales, layer.out.bias, *layer.attention_norm, self._eps,
-                states, given.numpy(), scales,
+                layer.smooth.up, room.smoothed, states, given.numpy(), scales,
             )  # fmt: skip
             torch._int_mm(given, layer.up.weight, out=wide_sums)
             self._activate(
@@ -87,7 +92,7 @@ class NativeTower:
             torch._int_mm(wide_given, layer.down.weight, out=sums)
             add_and_normalise(
                 sums.numpy(), wide_scales, layer.down.scales, layer.down.bias, *layer.output_norm, self._eps,
-                states, given.numpy(), scales,
+                smooth, room.smoothed, states, given.numpy(), scales,
             )  # fmt: skip
         found[places] = states
 
