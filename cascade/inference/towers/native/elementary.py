@@ -78,3 +78,25 @@ def rounded(x: Any, out: Any) -> Any:
     for k in range(len(x)):
         out[k] = np.int8(np.rint(x[k] * scale))
     return largest / MOST
+
+
+@kernel
+def rounded_above(x: Any, floor: Any, out: Any) -> Any:
+    """Scale and offset of float32 `x` (n,), none of which is below -`floor`: x = scale out + offset, but for rounding.
+
+    As `rounded`, with all the multiples for where the numbers are: of those of an activation, hardly any are below 0.
+    """
+    bits = x.view(np.int32)
+    most = i(0)
+    for k in range(len(x)):
+        magnitude = i(bits[k] & MAGNITUDE)
+        most = magnitude if magnitude > most else most
+    largest = i(most).view(np.float32)
+    if largest == f(0):
+        largest = f(1)
+    lowest = floor if floor < largest else largest
+    width, offset = largest + lowest, (largest - lowest) * f(0.5)
+    scale = f(2) * MOST / width
+    for k in range(len(x)):
+        out[k] = np.int8(np.rint((x[k] - offset) * scale))
+    return width / (f(2) * MOST), offset

@@ -2,7 +2,9 @@
 
 Everywhere `sums` are the int32 [tokens, n] of a multiplication, `scales` those of the tokens that were multiplied,
 `weight_scales` those of the n outputs and `bias` what is added: the float is sums * scale * weight_scale + bias. What
-is multiplied next is written to `out` int8 [tokens, n] and `out_scales`. A token's numbers come of its own row alone.
+is multiplied next is written to `out` int8 [tokens, n] and `out_scales`. What lies about another number than 0 has
+`out_offsets` too: multiplied by weights that add up to `weight_sums`, each adds offset * weight_sum. A token's numbers
+come of its own row alone.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from cascade.inference.towers.native.elementary import exponential, f, normal_share, rounded
+from cascade.inference.towers.native.elementary import exponential, f, normal_share, rounded, rounded_above
 from cascade.inference.towers.native.machine_code import inlined, kernel
 
+DEEPEST = f(0.171)
+"""Neither form of GELU goes deeper below 0."""
 TANH_CUBE, TANH_SLOPE = f(0.044715), f(2 * np.sqrt(2 / np.pi))
 
 
@@ -57,33 +61,37 @@ def embed(
 
 @kernel
 def add_and_normalise(
-    sums: Any, scales: Any, weight_scales: Any, bias: Any, scale: Any, shift: Any, eps: Any,
-    smooth: Any, room: Any, states: Any, out: Any, out_scales: Any,
+    sums: Any, scales: Any, offsets: Any, weight_scales: Any, weight_sums: Any, bias: Any,
+    scale: Any, shift: Any, eps: Any, smooth: Any, room: Any, states: Any, out: Any, out_scales: Any,
 ) -> None:  # fmt: skip
     """states = LayerNorm(states + what was multiplied), in place."""
     for t in range(len(sums)):
-        row, found, of_token = states[t], sums[t], scales[t]
+        row, found, of_token, offset = states[t], sums[t], scales[t], offsets[t]
         total = f(0)
         for k in range(len(row)):
-            row[k] += f(found[k]) * (of_token * weight_scales[k]) + bias[k]
+            row[k] += f(found[k]) * (of_token * weight_scales[k]) + offset * weight_sums[k] + bias[k]
             total += row[k]
         _normalise(row, total, scale, shift, eps)
         out_scales[t] = _smoothly_rounded(row, smooth, room, out[t])
 
 
 @kernel
-def gelu(sums: Any, scales: Any, weight_scales: Any, bias: Any, row: Any, out: Any, out_scales: Any) -> None:
+def gelu(
+    sums: Any, scales: Any, weight_scales: Any, bias: Any, row: Any, out: Any, out_scales: Any, out_offsets: Any
+) -> None:  # fmt: skip
     """x times the normal share below x (Hendrycks and Gimpel, 2016)."""
     for t in range(len(sums)):
         found, of_token = sums[t], scales[t]
         for k in range(len(row)):
             x = f(found[k]) * (of_token * weight_scales[k]) + bias[k]
             row[k] = x * normal_share(x)
-        out_scales[t] = rounded(row, out[t])
+        out_scales[t], out_offsets[t] = rounded_above(row, DEEPEST, out[t])
 
 
 @kernel
-def gelu_tanh(sums: Any, scales: Any, weight_scales: Any, bias: Any, row: Any, out: Any, out_scales: Any) -> None:
+def gelu_tanh(
+    sums: Any, scales: Any, weight_scales: Any, bias: Any, row: Any, out: Any, out_scales: Any, out_offsets: Any
+) -> None:  # fmt: skip
     """The same by the usual approximation, x (1 + tanh(sqrt(2/pi) (x + .044715 x^3))) / 2."""
     for t in range(len(sums)):
         found, of_token = sums[t], scales[t]
@@ -92,15 +100,17 @@ def gelu_tanh(sums: Any, scales: Any, weight_scales: Any, bias: Any, row: Any, o
             slope = TANH_SLOPE * (x + TANH_CUBE * x * x * x)
             slope = slope if slope > f(-80) else f(-80)
             row[k] = x / (f(1) + exponential(-slope))
-        out_scales[t] = rounded(row, out[t])
+        out_scales[t], out_offsets[t] = rounded_above(row, DEEPEST, out[t])
 
 
 @kernel
-def relu(sums: Any, scales: Any, weight_scales: Any, bias: Any, row: Any, out: Any, out_scales: Any) -> None:
+def relu(
+    sums: Any, scales: Any, weight_scales: Any, bias: Any, row: Any, out: Any, out_scales: Any, out_offsets: Any
+) -> None:  # fmt: skip
     """x where it is above 0, else 0."""
     for t in range(len(sums)):
         found, of_token = sums[t], scales[t]
         for k in range(len(row)):
             x = f(found[k]) * (of_token * weight_scales[k]) + bias[k]
             row[k] = f(0) if x < f(0) else x  # NaN stays
-        out_scales[t] = rounded(row, out[t])
+        out_scales[t], out_offsets[t] = rounded_above(row, f(0), out[t])

@@ -27,6 +27,8 @@ class Scratch:
         self.smoothed = np.empty(hidden, dtype=np.float32)
         self.scales = np.empty(tokens, dtype=np.float32)
         self.wide_scales = np.empty(tokens, dtype=np.float32)
+        self.wide_offsets = np.empty(tokens, dtype=np.float32)
+        self.no_offsets = np.zeros(tokens, dtype=np.float32)
         self.input = torch.empty(tokens, hidden, dtype=torch.int8)
         self.wide_input = torch.empty(tokens, wide, dtype=torch.int8)
         self.sums = torch.empty(tokens, hidden, dtype=torch.int32)

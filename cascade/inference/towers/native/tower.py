@@ -68,6 +68,7 @@ class NativeTower:
         states, read, scales = room.states[:count], room.read[:count], room.scales[:count]
         given, sums, read_sums = room.input[:count], room.sums[:count], room.read_sums
         wide_given, wide_sums, wide_scales = room.wide_input[:count], room.wide_sums[:count], room.wide_scales[:count]
+        wide_offsets = room.wide_offsets[:count]
         of_parts = strip.parts[places]
         embed(
             strip.ids[places], strip.positions[places], strip.types[places], *self._embeddings, *self._norm, self._eps,
@@ -82,17 +83,18 @@ class NativeTower:
             )  # fmt: skip
             torch._int_mm(given, layer.out.weight, out=sums)
             add_and_normalise(
-                sums.numpy(), scales, layer.out.scales, layer.out.bias, *layer.attention_norm, self._eps,
-                layer.smooth.up, room.smoothed, states, given.numpy(), scales,
+                sums.numpy(), scales, room.no_offsets, layer.out.scales, layer.out.sums, layer.out.bias,
+                *layer.attention_norm, self._eps, layer.smooth.up, room.smoothed, states, given.numpy(), scales,
             )  # fmt: skip
             torch._int_mm(given, layer.up.weight, out=wide_sums)
             self._activate(
-                wide_sums.numpy(), scales, layer.up.scales, layer.up.bias, room.row, wide_given.numpy(), wide_scales
-            )
+                wide_sums.numpy(), scales, layer.up.scales, layer.up.bias, room.row,
+                wide_given.numpy(), wide_scales, wide_offsets,
+            )  # fmt: skip
             torch._int_mm(wide_given, layer.down.weight, out=sums)
             add_and_normalise(
-                sums.numpy(), wide_scales, layer.down.scales, layer.down.bias, *layer.output_norm, self._eps,
-                smooth, room.smoothed, states, given.numpy(), scales,
+                sums.numpy(), wide_scales, wide_offsets, layer.down.scales, layer.down.sums, layer.down.bias,
+                *layer.output_norm, self._eps, smooth, room.smoothed, states, given.numpy(), scales,
             )  # fmt: skip
         found[places] = states
 

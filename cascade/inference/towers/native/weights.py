@@ -21,10 +21,14 @@ _MOST = 127.0
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Rounded:
-    """`x W^T + b` with W in int8 [in, out], as it is multiplied: the weight of an output is `scales` [out] times it."""
+    """`x W^T + b` with W in int8 [in, out], as it is multiplied: the weight of an output is `scales` [out] times it.
+
+    `sums` [out] are those of the weights of each output.
+    """
 
     weight: Tensor
     scales: Floats
+    sums: Floats
     bias: Floats
 
     @staticmethod
@@ -39,7 +43,10 @@ class Rounded:
         largest = weight.abs().amax(dim=1)
         scales = torch.where(largest == 0, 1.0, largest / _MOST)  # NaN stays, and is seen in the states
         whole = (weight / scales[:, None]).round().to(torch.int8)
-        return Rounded(whole.t().contiguous(), floats(scales), floats(torch.cat([one.bias for one in affines])))
+        sums = whole.sum(dim=1, dtype=torch.int32) * scales
+        return Rounded(
+            whole.t().contiguous(), floats(scales), floats(sums), floats(torch.cat([one.bias for one in affines]))
+        )
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -4,8 +4,9 @@ from math import erf
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
-from cascade.inference.towers.native.elementary import exponential, normal_share, rounded
+from cascade.inference.towers.native.elementary import exponential, normal_share, rounded, rounded_above
 from cascade.inference.towers.native.machine_code import kernel
 
 Floats = npt.NDArray[np.float32]
@@ -67,3 +68,24 @@ def test_nothing_but_zeros_rounds_to_zeros() -> None:
 
     assert rounded(np.zeros(3, dtype=np.float32), out) == np.float32(1) / 127
     assert out.tolist() == [0, 0, 0]
+
+
+def test_what_lies_above_a_floor_is_rounded_with_all_the_multiples() -> None:
+    x = np.array([-0.1, 0.0, 1.0, 4.9], dtype=np.float32)
+    out = np.empty(4, dtype=np.int8)
+
+    scale, offset = rounded_above(x, np.float32(0.2), out)
+
+    assert scale == pytest.approx(5.1 / 254)
+    np.testing.assert_allclose(out * scale + offset, x, atol=scale / 2 + 1e-6)
+    assert out[3] == 127
+
+
+def test_a_floor_deeper_than_all_numbers_reach_is_not_kept_room_for() -> None:
+    x = np.array([-0.01, 0.0, 0.005], dtype=np.float32)
+    out = np.empty(3, dtype=np.int8)
+
+    scale, offset = rounded_above(x, np.float32(0.2), out)
+
+    assert (out.tolist(), offset) == ([-127, 0, 64], 0.0)
+    assert scale == pytest.approx(0.01 / 127)
