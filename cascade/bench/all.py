@@ -107,7 +107,10 @@ def _run(command: Sequence[str], seconds: float, tell: Callable[[str], None]) ->
         if status:
             raise _FailedError(f"exit status {status}: {last}")
         printed.seek(0)
-        return Result.from_json(json.load(printed))
+        try:
+            return Result.from_json(json.load(printed))
+        except (ValueError, KeyError, TypeError) as error:
+            raise _FailedError(f"it printed something else than a result ({error}); run it alone to see") from error
 
 
 def _arguments(options: Options, entry: Entry) -> list[str]:

@@ -7,6 +7,7 @@ import gc
 import multiprocessing
 import random
 import selectors
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from itertools import count
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Protocol, Self
+
+import structlog
 
 from cascade.bench.serving.subject import Subject
 from cascade.errors import CascadeError
@@ -135,6 +138,7 @@ class Driver:
 
 
 def _serve(orders: Connection) -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))  # what is printed is the result
     # Epoll waits whole milliseconds, select does not: requests go out when they should.
     factory: Callable[[], asyncio.AbstractEventLoop] = lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())  # noqa: E731  # typed
     with asyncio.Runner(loop_factory=factory) as runner:

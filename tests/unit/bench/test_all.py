@@ -21,6 +21,8 @@ name, arguments = sys.argv[1], sys.argv[2:]
 print("at work", file=sys.stderr)
 if name == "broken":
     sys.exit("nothing works")
+if name == "talkative":
+    print("2026 is the year")
 if name == "endless":
     time.sleep(600)
 result = json.load(open({file!r}))
@@ -43,6 +45,13 @@ def test_a_bench_that_fails_does_not_end_the_rest(program: list[str]) -> None:
     assert found.failures == {"broken": "exit status 1: nothing works"}
     assert found.seconds.keys() == benches.keys()
     assert "  at work" in lines
+
+
+def test_a_bench_that_prints_something_else_is_told_of(program: list[str]) -> None:
+    benches = {"talkative": Entry("", "", 60), "last": Entry("", "", 60)}
+    found = everything(Options(quick=True), lambda line: None, benches=benches, program=program)
+    assert [result.name for result in found.results] == ["last"]
+    assert "something else than a result" in found.failures["talkative"]
 
 
 def test_a_bench_that_does_not_end_is_ended(program: list[str]) -> None:
