@@ -88,7 +88,7 @@ def run(
     record = asyncio.run(_measured(found, model, backend, asked, threads, seed))
     place = place or records.cached_file(record.weights)
     try:
-        records.write(record, place)
+        record = records.write(record, place)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if as_json:

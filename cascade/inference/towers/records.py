@@ -105,10 +105,10 @@ def shipped_file(name: str) -> Path:
     return _SHIPPED / f"{name}.json"
 
 
-def write(record: Record, path: Path) -> None:
+def write(record: Record, path: Path) -> Record:
     """Put `record` into the file, in the place of that of the same weights and backend; whole or not at all.
 
-    What that one says of other collections is kept, where it was measured with the same versions on such a machine.
+    Returns what the file says of it now. What that one says of other collections is kept, where it was measured with the same versions on such a machine.
     Raises OSError, and ValueError for a file that holds something else.
     """
     others = read(path) if path.is_file() else ()
@@ -117,6 +117,7 @@ def write(record: Record, path: Path) -> None:
         record = _together(one, record)
     rows = [asdict(one) for one in sorted((*kept, record), key=lambda one: (one.weights, one.backend))]
     write_whole(path, json.dumps({"records": rows}, indent=2, ensure_ascii=False) + "\n")
+    return record
 
 
 def read(path: Path) -> tuple[Record, ...]:
