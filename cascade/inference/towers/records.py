@@ -108,8 +108,8 @@ def shipped_file(name: str) -> Path:
 def write(record: Record, path: Path) -> Record:
     """Put `record` into the file, in the place of that of the same weights and backend; whole or not at all.
 
-    Returns what the file says of it now. What that one says of other collections is kept, where it was measured with the same versions on such a machine.
-    Raises OSError, and ValueError for a file that holds something else.
+    Returns what the file says of it now. What it said of other collections before is kept, where it was measured with
+    the same versions on such a machine. Raises OSError, and ValueError for a file that holds something else.
     """
     others = read(path) if path.is_file() else ()
     kept = [one for one in others if (one.weights, one.backend) != (record.weights, record.backend)]
