@@ -59,12 +59,12 @@ def normal_share(x: Any) -> Any:
     return f(0.5) + f(0.5) * x * p
 
 
-@kernel
-def rounded(x: Any, out: Any) -> Any:
-    """The scale of float32 `x` (n,), whose multiples `out` are then int8 from -127 to 127; 1/127 where x is 0.
+@inlined
+def _largest(x: Any) -> Any:
+    """The largest magnitude of float32 `x` (n,), 1 where all are 0.
 
-    Largest magnitudes are found among bit patterns, whose order is that of the numbers: a maximum of floats, which must
-    mind NaN, is not compiled to vectors.
+    It is found among bit patterns, whose order is that of the numbers: a maximum of floats, which must mind NaN, is not
+    compiled to vectors.
     """
     bits = x.view(np.int32)
     most = i(0)
@@ -72,8 +72,13 @@ def rounded(x: Any, out: Any) -> Any:
         magnitude = i(bits[k] & MAGNITUDE)
         most = magnitude if magnitude > most else most
     largest = i(most).view(np.float32)
-    if largest == f(0):
-        largest = f(1)
+    return f(1) if largest == f(0) else largest
+
+
+@kernel
+def rounded(x: Any, out: Any) -> Any:
+    """The scale of float32 `x` (n,), whose multiples `out` are then int8 from -127 to 127; 1/127 where x is 0."""
+    largest = _largest(x)
     scale = MOST / largest
     for k in range(len(x)):
         out[k] = np.int8(np.rint(x[k] * scale))
@@ -86,14 +91,7 @@ def rounded_above(x: Any, floor: Any, out: Any) -> Any:
 
     As `rounded`, with all the multiples for where the numbers are: of those of an activation, hardly any are below 0.
     """
-    bits = x.view(np.int32)
-    most = i(0)
-    for k in range(len(x)):
-        magnitude = i(bits[k] & MAGNITUDE)
-        most = magnitude if magnitude > most else most
-    largest = i(most).view(np.float32)
-    if largest == f(0):
-        largest = f(1)
+    largest = _largest(x)
     lowest = floor if floor < largest else largest
     width, offset = largest + lowest, (largest - lowest) * f(0.5)
     scale = f(2) * MOST / width
