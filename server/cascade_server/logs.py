@@ -34,7 +34,7 @@ def configure(
             *ending,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),  # a line in one piece, whoever else writes there
         cache_logger_on_first_use=False,
     )
     quiet = max(numeric, logging.WARNING)

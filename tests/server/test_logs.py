@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import sys
 from collections.abc import Iterator
 from typing import Literal
 
@@ -9,6 +12,18 @@ import pytest
 import structlog
 
 from cascade_server.logs import configure
+
+
+class Pipe(io.StringIO):
+    """What each write brought."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.pieces.append(text)
+        return len(text)
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +48,14 @@ def test_a_traceback_shows_where_and_not_with_which_text(
     assert "stage_failed" in said
     assert "fail" in said
     assert "a secret" not in said
+
+
+def test_a_line_of_the_log_is_written_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several workers write to the same pipe: a line in two pieces is mixed with another's."""
+    pipe = Pipe()
+    monkeypatch.setattr(sys, "stderr", pipe)
+    configure()
+    structlog.get_logger().info("ready")
+    structlog.get_logger().info("draining")
+    assert [json.loads(piece)["event"] for piece in pipe.pieces] == ["ready", "draining"]
+    assert all(piece.endswith("\n") for piece in pipe.pieces)

@@ -15,7 +15,7 @@ from cascade.types import Query
 class TestCrossEncoder(RerankerConformance):
     @pytest.fixture(autouse=True)
     def folder(self, tiny_cross_encoder: Path) -> None:
-        self.model = CrossEncoderModel(str(tiny_cross_encoder), device="cpu")
+        self.model = CrossEncoderModel(str(tiny_cross_encoder), device="cpu", deterministic=True)
 
     def make(self) -> Reranker:
         return CrossEncoderReranker("cross", self.model, max_length=64)
