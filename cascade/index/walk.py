@@ -10,8 +10,8 @@ from typing import Any, cast
 import numba
 import numpy as np
 import numpy.typing as npt
-import structlog
 
+from cascade.compiled import kept_on_disk
 from cascade.index.topk import Doubles, Mask, Rows
 
 Ids = npt.NDArray[np.int32]
@@ -20,7 +20,6 @@ _Walk = Callable[[Ids, Doubles, Rows, Rows, Mask, int, int, Doubles, Ids, Double
 _BLOCK = 16_384  # rows whose sums are kept at once: 192 KB, which stay in a core's own cache
 _EVERY_ROW = np.ones(0, dtype=np.bool_)
 _local = threading.local()  # each thread has a block of sums of its own, all zero between calls
-_log = structlog.get_logger()
 
 
 def walk(
@@ -51,11 +50,7 @@ def compiled() -> _Walk:
     mask = numba.types.Array(numba.boolean, 1, "C", readonly=True)
     writable = (numba.float64[::1], numba.int32[::1], numba.float64[::1], numba.int64[::1])
     signature = numba.int64(ids, doubles, rows, rows, mask, numba.int64, numba.int64, *writable)
-    try:
-        return cast("_Walk", numba.njit(signature, nogil=True, cache=True)(_walk))
-    except (RuntimeError, OSError, EOFError) as error:  # no folder can be written to, or what is there cannot be read
-        _log.warning("compiled_code_not_kept", reason=str(error), advice="set NUMBA_CACHE_DIR to a folder for it")
-        return cast("_Walk", numba.njit(signature, nogil=True)(_walk))
+    return kept_on_disk(lambda kept: cast("_Walk", numba.njit(signature, nogil=True, cache=kept)(_walk)))
 
 
 def _walk(

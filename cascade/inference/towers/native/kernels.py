@@ -75,17 +75,42 @@ def add_and_normalise(
         out_scales[t] = _smoothly_rounded(row, smooth, room, out[t])
 
 
+@inlined
+def _exact(x: Any) -> Any:
+    return x * normal_share(x)
+
+
+@inlined
+def _by_tanh(x: Any) -> Any:
+    slope = TANH_SLOPE * (x + TANH_CUBE * x * x * x)
+    slope = slope if slope > f(-80) else f(-80)
+    return x / (f(1) + exponential(-slope))
+
+
+@inlined
+def _above(x: Any) -> Any:
+    return f(0) if x < f(0) else x  # NaN stays
+
+
+@inlined
+def _activate(
+    activation: Any, deepest: Any,
+    sums: Any, scales: Any, weight_scales: Any, bias: Any, row: Any, out: Any, out_scales: Any, out_offsets: Any,
+) -> None:  # fmt: skip
+    """`activation` of what was multiplied, which is nowhere below -`deepest`."""
+    for t in range(len(sums)):
+        found, of_token = sums[t], scales[t]
+        for k in range(len(row)):
+            row[k] = activation(f(found[k]) * (of_token * weight_scales[k]) + bias[k])
+        out_scales[t], out_offsets[t] = rounded_above(row, deepest, out[t])
+
+
 @kernel
 def gelu(
     sums: Any, scales: Any, weight_scales: Any, bias: Any, row: Any, out: Any, out_scales: Any, out_offsets: Any
 ) -> None:  # fmt: skip
     """x times the normal share below x (Hendrycks and Gimpel, 2016)."""
-    for t in range(len(sums)):
-        found, of_token = sums[t], scales[t]
-        for k in range(len(row)):
-            x = f(found[k]) * (of_token * weight_scales[k]) + bias[k]
-            row[k] = x * normal_share(x)
-        out_scales[t], out_offsets[t] = rounded_above(row, DEEPEST, out[t])
+    _activate(_exact, DEEPEST, sums, scales, weight_scales, bias, row, out, out_scales, out_offsets)
 
 
 @kernel
@@ -93,14 +118,7 @@ def gelu_tanh(
     sums: Any, scales: Any, weight_scales: Any, bias: Any, row: Any, out: Any, out_scales: Any, out_offsets: Any
 ) -> None:  # fmt: skip
     """The same by the usual approximation, x (1 + tanh(sqrt(2/pi) (x + .044715 x^3))) / 2."""
-    for t in range(len(sums)):
-        found, of_token = sums[t], scales[t]
-        for k in range(len(row)):
-            x = f(found[k]) * (of_token * weight_scales[k]) + bias[k]
-            slope = TANH_SLOPE * (x + TANH_CUBE * x * x * x)
-            slope = slope if slope > f(-80) else f(-80)
-            row[k] = x / (f(1) + exponential(-slope))
-        out_scales[t], out_offsets[t] = rounded_above(row, DEEPEST, out[t])
+    _activate(_by_tanh, DEEPEST, sums, scales, weight_scales, bias, row, out, out_scales, out_offsets)
 
 
 @kernel
@@ -108,9 +126,4 @@ def relu(
     sums: Any, scales: Any, weight_scales: Any, bias: Any, row: Any, out: Any, out_scales: Any, out_offsets: Any
 ) -> None:  # fmt: skip
     """x where it is above 0, else 0."""
-    for t in range(len(sums)):
-        found, of_token = sums[t], scales[t]
-        for k in range(len(row)):
-            x = f(found[k]) * (of_token * weight_scales[k]) + bias[k]
-            row[k] = f(0) if x < f(0) else x  # NaN stays
-        out_scales[t], out_offsets[t] = rounded_above(row, f(0), out[t])
+    _activate(_above, f(0), sums, scales, weight_scales, bias, row, out, out_scales, out_offsets)
