@@ -35,8 +35,8 @@ def distill_command(
     teacher: Annotated[
         list[str],
         typer.Option(
-            help="A cross-encoder (folder, embedded name, hub id), or scores: a TREC run, or JSON lines of "
-            "query_id, doc_id, score. Repeat it for an ensemble: the mean of z-scores."
+            help="A cross-encoder or bi-encoder (folder, embedded name, hub id), or scores: a TREC run, or JSON lines "
+            "of query_id, doc_id, score. Repeat it for an ensemble: the mean of z-scores, weighted by TEACHER=WEIGHT."
         ),
     ],
     student: Annotated[
@@ -75,7 +75,7 @@ def distill_command(
     """Teach smaller cross-encoders what larger ones know, and show what each rung keeps and how fast it is.
 
     Documents are mined by the collection's own index, BM25 and vectors fused. With --dev-data every rung is measured
-    beside the first teacher that is a model.
+    beside the first teacher that is a cross-encoder.
     """
     from cascade.train.candidate_lists import CandidateMix
     from cascade.train.distillation import DistilRecipe, distil
@@ -83,8 +83,10 @@ def distill_command(
     from cascade.train.list_loss import LossMix
 
     set_threads(threads)
+    teachers, weights = zip(*map(_weighted, teacher), strict=True)
     recipe = DistilRecipe(
-        teachers=tuple(teacher),
+        teachers=teachers,
+        weights=weights if len(set(weights)) > 1 else (),
         student=student,
         ladder=_numbers("--ladder", ladder),
         keep=_numbers("--keep", keep) if keep else (),
@@ -117,10 +119,10 @@ def distill_command(
 
 
 def _compared(recipe: DistilRecipe, models: dict[str, Path]) -> dict[str, str]:
-    from cascade.train.teacher_scores import is_score_file
+    from cascade.train.teacher_scores import is_bi_encoder, is_score_file
 
     found = {name: str(folder.absolute()) for name, folder in models.items()}
-    teachers = [name for name in recipe.teachers if not is_score_file(name)]
+    teachers = [name for name in recipe.teachers if not is_score_file(name) and not is_bi_encoder(name)]
     return {"teacher": teachers[0], **found} if teachers else found
 
 
@@ -142,6 +144,21 @@ def _print(rungs: Sequence[Rung], *, as_json: bool) -> None:
             f"{rung.speed:.2f}x",
         )
     print_table(columns)
+
+
+def _weighted(teacher: str) -> tuple[str, float]:
+    """A teacher and how much it counts, of REFERENCE or REFERENCE=WEIGHT."""
+    reference, _, weight = teacher.rpartition("=")
+    if not reference:
+        return teacher, 1.0
+    try:
+        found = float(weight)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        message = f"found {teacher!r}, expected TEACHER=WEIGHT with a weight above 0, such as embedded:cross-encoder=2"
+        raise typer.BadParameter(message, param_hint="--teacher")
+    return reference, found
 
 
 def _numbers(option: str, text: str) -> tuple[int, ...]:

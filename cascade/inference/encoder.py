@@ -135,6 +135,11 @@ class Encoder(ServedModel):
         self.ensure_loaded()
         return run_through(self._encoding(passages, self._document_prompt, _BATCH_TOKENS))[0]
 
+    def encode_queries(self, queries: Sequence[str]) -> Vectors:
+        """As `encode_documents`, of queries."""
+        self.ensure_loaded()
+        return run_through(self._encoding(queries, self._query_prompt, _BATCH_TOKENS))[0]
+
     def _encoding(
         self, texts: Sequence[str], prompt: _Prompt, most_tokens: int
     ) -> Stepwise[tuple[Vectors, tuple[Seen, ...]]]:

@@ -53,6 +53,20 @@ class CandidateList:
         """What the models read, by id."""
         return {doc_id: self.made.get(doc_id) or collection.texts[doc_id] for doc_id in self.doc_ids}
 
+    def documents(self, collection: Collection) -> dict[str, str]:
+        """What teachers are asked about: nothing that was made, and answers as they stand in the collection."""
+        ids = (doc_id.removeprefix(PLAIN) for doc_id in self.doc_ids if not doc_id.startswith((ECHO, NEAR_MISS)))
+        return {doc_id: collection.texts[doc_id] for doc_id in ids}
+
+    def taught(self, scores: Mapping[str, float]) -> tuple[float, ...]:
+        """The scores of all documents, in order, from those of `documents`.
+
+        Teachers count shared words too, so what was made is not asked about: an answer is worth what it was before it
+        lost words, and what only repeats the question no more than the least of the others.
+        """
+        least = min(scores.values())
+        return tuple(scores.get(doc_id.removeprefix(PLAIN), least) for doc_id in self.doc_ids)
+
 
 def choose(
     collection: Collection,

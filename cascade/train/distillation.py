@@ -31,12 +31,14 @@ _log = structlog.get_logger(__name__)
 class DistilRecipe:
     """Everything that decides what is learned; the same recipe and data give the same lists, scores and batches.
 
-    `teachers` are cross-encoders or files of scores; several are an ensemble. The first rung starts as `ladder[0]`
+    `teachers` are cross-encoders, bi-encoders or files of scores; several are an ensemble, in which each counts as much
+    as `weights` says, or all the same. The first rung starts as `ladder[0]`
     layers of `student` (by default of the first teacher, where that is a pair encoder), each later one as layers of
     the rung before it. `keep` names the layers of the only rung instead.
     """
 
     teachers: tuple[str, ...]
+    weights: tuple[float, ...] = ()
     student: str = ""
     ladder: tuple[int, ...] = (3,)
     keep: tuple[int, ...] = ()
@@ -82,7 +84,7 @@ def distil(
 def taught_lists(data: Sequence[Path], out: Path, recipe: DistilRecipe) -> list[ScoredList]:
     """What the students read and what the teachers say of it, in the order of training."""
     chosen: list[tuple[CandidateList, dict[str, str]]] = []
-    said: list[list[list[float]]] = []
+    said: list[dict[str, list[float]]] = []  # of each document what each teacher says
     for folder in data:
         collection = read_collection(folder)
         lists = _choose(folder, collection, out, recipe)
@@ -92,19 +94,25 @@ def taught_lists(data: Sequence[Path], out: Path, recipe: DistilRecipe) -> list[
         ]
         with count(f"asking the teachers about {collection.name}", len(lists)) as one_more:
             for item in lists:
-                passages = item.passages(collection)
-                chosen.append((item, passages))
-                said.append([teacher.scores(item.query_id, item.query, passages) for teacher in teachers])
+                documents = item.documents(collection)
+                chosen.append((item, item.passages(collection)))
+                scores = [teacher.scores(item.query_id, item.query, documents) for teacher in teachers]
+                said.append(dict(zip(documents, map(list, zip(*scores, strict=True)), strict=True)))
                 one_more()
     if not chosen:
         raise InvalidInputError([Violation("data", "no question has documents that all teachers score: check them")])
-    spread = float(np.mean([np.std(scores[0]) for scores in said]))
+    spread = float(np.mean([np.std([scores[0] for scores in of_list.values()]) for of_list in said]))
     lists_taught = [
-        ScoredList(item.query, tuple(passages.values()), item.labels, tuple(ensemble(scores, spread)))
-        for (item, passages), scores in zip(chosen, said, strict=True)
+        ScoredList(item.query, tuple(passages.values()), item.labels, item.taught(_together(of_list, spread, recipe)))
+        for (item, passages), of_list in zip(chosen, said, strict=True)
     ]
     random.Random(recipe.schedule.seed).shuffle(lists_taught)
     return lists_taught
+
+
+def _together(said: Mapping[str, Sequence[float]], spread: float, recipe: DistilRecipe) -> dict[str, float]:
+    by_teacher = list(zip(*said.values(), strict=True))
+    return dict(zip(said, ensemble(by_teacher, spread, recipe.weights), strict=True))
 
 
 def _choose(folder: Path, collection: Collection, out: Path, recipe: DistilRecipe) -> list[CandidateList]:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from cascade.errors import InvalidInputError, Violation
 from cascade.weights import resolve_model
 from cascade.weights.cache import fingerprint
 
-if TYPE_CHECKING:
-    from cascade.inference.cross_encoder import CrossEncoderModel
-
 _WEIGHTS = "*.safetensors"
 _BATCH_TOKENS = 2048
 _FILES = (".jsonl", ".trec", ".run", ".txt")
+_SCALE = 20.0
+"""Of cosines: the pair encoder's."""
+
+Score = Callable[[str, Sequence[str]], Sequence[float]]
+"""A question and passages to one score each."""
 
 
 class Teacher(Protocol):
@@ -44,7 +46,7 @@ class ScoreFile:
 
 
 class ModelTeacher:
-    """A cross-encoder whose scores are appended to a file of one collection, so that no pair is scored twice."""
+    """A model whose scores are appended to a file of one collection, so that no pair is scored twice."""
 
     def __init__(self, reference: str, cache: Path, collection: str, *, max_length: int) -> None:
         self._path = cache / f"{model_slug(reference)}.{collection}.jsonl"
@@ -52,20 +54,17 @@ class ModelTeacher:
         self._max_length = max_length
         _drop_half_line(self._path)
         self._known = read_scores(self._path) if self._path.is_file() else {}
-        self._model: CrossEncoderModel | None = None
+        self._score: Score | None = None
 
     def scores(self, query_id: str, query: str, documents: Mapping[str, str]) -> list[float]:
-        """The model's, in bfloat16 where the processor has it."""
+        """A cross-encoder's own, or 20 times the cosines of a bi-encoder."""
         known = self._known.setdefault(query_id, {})
         missing = [doc_id for doc_id in documents if doc_id not in known]
         if missing:
-            found = self._loaded().score_pairs(
-                query,
-                [documents[doc_id] for doc_id in missing],
-                max_length=self._max_length,
-                max_batch_tokens=_BATCH_TOKENS,
-            )
-            known.update(zip(missing, found.scores, strict=True))
+            if self._score is None:
+                scorer = _bi_encoder if is_bi_encoder(self._reference) else _cross_encoder
+                self._score = scorer(self._reference, self._max_length)
+            known.update(zip(missing, self._score(query, [documents[doc_id] for doc_id in missing]), strict=True))
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as file:
                 for doc_id in missing:
@@ -73,13 +72,37 @@ class ModelTeacher:
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
         return [known[doc_id] for doc_id in documents]
 
-    def _loaded(self) -> CrossEncoderModel:
-        if self._model is None:
-            from cascade.inference.cross_encoder import CrossEncoderModel
 
-            self._model = CrossEncoderModel(self._reference, device="cpu")
-            self._model.ensure_loaded()
-        return self._model
+def is_bi_encoder(reference: str) -> bool:
+    """Whether `reference`, a folder, an embedded name or a hub id, is a model that makes one vector of a text."""
+    from sentence_transformers.util import load_file_path
+
+    modules = load_file_path(resolve_model(reference), "modules.json")
+    return modules is not None and "Pooling" in Path(modules).read_text(encoding="utf-8")
+
+
+def _cross_encoder(reference: str, max_length: int) -> Score:
+    from cascade.inference.cross_encoder import CrossEncoderModel
+
+    model = CrossEncoderModel(reference, device="cpu")
+    model.ensure_loaded()
+
+    def score(query: str, passages: Sequence[str]) -> Sequence[float]:
+        return model.score_pairs(query, passages, max_length=max_length, max_batch_tokens=_BATCH_TOKENS).scores
+
+    return score
+
+
+def _bi_encoder(reference: str, _max_length: int) -> Score:
+    from cascade.inference.encoder import Encoder
+
+    model = Encoder(reference, device="cpu")
+
+    def score(query: str, passages: Sequence[str]) -> Sequence[float]:
+        cosines = model.encode_documents(passages) @ model.encode_queries([query])[0]
+        return [float(cosine) for cosine in _SCALE * cosines]
+
+    return score
 
 
 def is_score_file(reference: str) -> bool:
@@ -126,11 +149,11 @@ def model_slug(reference: str) -> str:
     return f"{name}-{version}"
 
 
-def ensemble(scores: Sequence[Sequence[float]], spread: float) -> list[float]:
-    """The mean of several teachers' z-scores of one list, times `spread`; a single teacher's scores as they are.
+def ensemble(scores: Sequence[Sequence[float]], spread: float, weights: Sequence[float] = ()) -> list[float]:
+    """The weighted mean of several teachers' z-scores of one list, times `spread`; a single teacher's as they are.
 
     Teachers have scales of their own: z-scores have one, and `spread` gives it back the width that losses expect. A
-    teacher to whom all documents are equal adds nothing.
+    teacher to whom all documents are equal adds nothing. Without `weights` all count the same.
     """
     import numpy as np
 
@@ -139,7 +162,8 @@ def ensemble(scores: Sequence[Sequence[float]], spread: float) -> list[float]:
     values = np.asarray(scores, dtype=np.float64)
     deviations = values.std(axis=1, keepdims=True)
     z_scores = (values - values.mean(axis=1, keepdims=True)) / np.where(deviations == 0, 1.0, deviations)
-    return [float(value) for value in spread * z_scores.mean(axis=0)]
+    mean = np.average(z_scores, axis=0, weights=list(weights) or None)
+    return [float(value) for value in spread * mean]
 
 
 def _drop_half_line(path: Path) -> None:

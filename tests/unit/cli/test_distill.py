@@ -43,7 +43,12 @@ def test_it_tells_what_each_rung_keeps_and_how_fast_it_is(
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
-    [("--ladder", "six", "expected numbers with commas"), ("--lists", "tiny", "expected COLLECTION=COUNT")],
+    [
+        ("--ladder", "six", "expected numbers with commas"),
+        ("--lists", "tiny", "expected COLLECTION=COUNT"),
+        ("--teacher", "embedded:cross-encoder=much", "expected TEACHER=WEIGHT"),
+        ("--teacher", "embedded:cross-encoder=0", "expected TEACHER=WEIGHT"),
+    ],
 )
 def test_options_that_cannot_be_read_are_refused(
     run: Callable[..., Any], folder: Path, tmp_path: Path, option: str, value: str, message: str

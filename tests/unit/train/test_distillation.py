@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cascade.errors import InvalidInputError
+from cascade.inference.encoder import Encoder
 from cascade.inference.pair_encoder import load_cross_encoder
 from cascade.train import candidate_lists
 from cascade.train.candidate_lists import CandidateMix
@@ -146,10 +147,43 @@ def test_score_files_can_be_teachers(beir_folder: Path, tmp_path: Path, recipe: 
     assert only.teacher == pytest.approx((4.0, -4.0))
 
 
+def test_a_bi_encoder_can_be_a_teacher(
+    beir_folder: Path, tmp_path: Path, recipe: DistilRecipe, tiny_bert: Path
+) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    folder = str(tmp_path / "bi-encoder")
+    SentenceTransformer(str(tiny_bert), device="cpu").save_pretrained(folder, create_model_card=False)
+    taught = taught_lists([beir_folder], tmp_path / "run", replace(recipe, teachers=(folder,)))
+    model = Encoder(folder, device="cpu", backend="torch-fp32")
+    texts = set(read_collection(beir_folder).texts.values())
+    for item in taught:
+        scores = {text: score for text, score in zip(item.documents, item.teacher, strict=True) if text in texts}
+        cosines = model.encode_documents(list(scores)) @ model.encode_queries([item.query])[0]
+        assert list(scores.values()) == pytest.approx(20 * cosines, abs=0.3)
+
+
+def test_teachers_are_not_asked_about_what_was_made(
+    beir_folder: Path, tmp_path: Path, recipe: DistilRecipe, teacher: Path
+) -> None:
+    """They count shared words too: a near miss would be taught as an answer."""
+    out = tmp_path / "run"
+    taught = {item.query: item for item in taught_lists([beir_folder], out, recipe)}
+    (asked,) = (read_scores(path) for path in (out / "scores").iterdir())
+    for chosen in candidate_lists.read(out / "lists" / "tiny.jsonl"):
+        said = asked[chosen.query_id]
+        assert set(said) <= set(read_collection(beir_folder).texts)
+        for doc_id, score in zip(chosen.doc_ids, taught[chosen.query].teacher, strict=True):
+            kind, _, of = doc_id.partition(":")
+            wanted = min(said.values()) if kind in ("echo", "near-miss") else said[of or doc_id]
+            assert score == wanted
+
+
 def test_an_ensemble_is_the_mean_of_z_scores() -> None:
     assert ensemble([[1.0, 2.0]], 5.0) == [1.0, 2.0]
     assert ensemble([[0.0, 10.0], [3.0, 1.0]], 2.0) == pytest.approx([0.0, 0.0])
     assert ensemble([[0.0, 10.0], [7.0, 7.0]], 2.0) == pytest.approx([-1.0, 1.0])
+    assert ensemble([[0.0, 10.0], [3.0, 1.0]], 2.0, [3.0, 1.0]) == pytest.approx([-1.0, 1.0])
 
 
 @pytest.mark.parametrize(
