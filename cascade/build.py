@@ -9,6 +9,7 @@ from cascade.config import (
     CascadeConfig,
     CrossEncoderConfig,
     DenseConfig,
+    EndpointConfig,
     FuserConfig,
     GivenConfig,
     IdentityConfig,
@@ -33,6 +34,8 @@ from cascade.models import Loan, Models
 from cascade.rerank.cross_encoder import CrossEncoderReranker
 from cascade.rerank.identity import IdentityReranker
 from cascade.rerank.late_interaction import LateInteractionReranker
+from cascade.rerank.listwise.echo_reader import EchoReader
+from cascade.rerank.listwise.endpoint_likelihood import EndpointLikelihoodReranker
 from cascade.rerank.listwise.endpoint_order_reader import EndpointOrderReader
 from cascade.rerank.listwise.endpoint_reader import EndpointReader
 from cascade.rerank.listwise.joint import JointReranker
@@ -150,6 +153,13 @@ def _reranker(config: TierConfig, models: Loan) -> Reranker:
                 models.get(JointModel, config.model, backend=config.backend),
                 max_doc_tokens=config.max_doc_tokens,
                 max_block_tokens=config.max_block_tokens,
+            )
+        case LikelihoodConfig(endpoint=EndpointConfig() as endpoint):
+            return EndpointLikelihoodReranker(
+                config.name,
+                EchoReader(models.endpoint(endpoint), bos=config.bos),
+                max_doc_tokens=config.max_doc_tokens,
+                concurrency=config.concurrency,
             )
         case LikelihoodConfig():
             return LikelihoodReranker(

@@ -222,26 +222,57 @@ class JointConfig(_Tier):
     max_doc_tokens: int = Field(256, ge=16)
     max_block_tokens: int = Field(2048, ge=256)
 
-
-class LikelihoodConfig(PointwiseTier):
-    """An LLM tier without training: the mean log-probability of the query given each document (Sachan et al., 2022)."""
-
-    kind: Literal["likelihood"]
-    name: Name = "listwise"
-    model: Model = "embedded:smollm2-135m-instruct"
-    backend: LanguageBackend = "auto"
-    max_doc_tokens: int = Field(256, ge=16)
-    max_batch_tokens: int = Field(2048, ge=256)
+    @model_validator(mode="before")
+    @classmethod
+    def it_runs_here(cls, said: object) -> object:
+        """An endpoint tells what a model writes; joint reads what stands in its middle."""
+        if isinstance(said, dict) and said.get("endpoint") is not None:
+            raise ValueError(
+                "found an endpoint, but joint reads hidden states, which no such API tells; leave endpoint out, or "
+                "choose logits, permutation, setwise, tournament or likelihood"
+            )
+        return said
 
 
 class EndpointConfig(_Strict):
-    """A server that speaks OpenAI's chat completions; `url` ends in /v1; the key is in a file, never here."""
+    """A server that speaks OpenAI's API; `url` ends in /v1; the key is in a file, never here."""
 
     url: str = Field(pattern=r"^https?://[^\s]+$")
     model: Model
     api_key_file: str | None = None
     timeout_ms: float = Field(10_000, gt=0)
     retries: int = Field(1, ge=0, le=5)
+
+
+class LikelihoodConfig(PointwiseTier):
+    """An LLM tier without training: the mean log-probability of the query given each document (Sachan et al., 2022).
+
+    With `endpoint` it runs there, `model` is not used, and at most `concurrency` documents of a request are asked about
+    at once; it must echo a prompt with the log-probabilities of its tokens. `bos` begins the prompt then: the text of
+    the model's beginning token, where the server does not put it there and needs it.
+    """
+
+    kind: Literal["likelihood"]
+    name: Name = "listwise"
+    model: Model = "embedded:smollm2-135m-instruct"
+    endpoint: EndpointConfig | None = None
+    bos: str = Field("", max_length=64)
+    concurrency: int = Field(4, ge=1, le=64)
+    backend: LanguageBackend = "auto"
+    max_doc_tokens: int = Field(256, ge=16)
+    max_batch_tokens: int = Field(2048, ge=256)
+
+    @property
+    def model_in_use(self) -> str:
+        """That of the endpoint, where there is one."""
+        return self.model if self.endpoint is None else self.endpoint.model
+
+    @model_validator(mode="after")
+    def only_an_endpoint_is_told_its_beginning(self) -> LikelihoodConfig:
+        """A local model's tokenizer knows its own."""
+        if self.bos and self.endpoint is None:
+            raise ValueError(f"found bos {self.bos!r} without an endpoint, for which it is; remove it")
+        return self
 
 
 class _PromptedTier(_Tier):

@@ -140,6 +140,18 @@ def test_a_tier_behind_an_endpoint_names_the_endpoint_s_model() -> None:
     assert config.tiers[0].model_in_use == "large"
 
 
+def test_a_likelihood_tier_can_run_behind_an_endpoint_and_joint_says_why_it_cannot() -> None:
+    endpoint = "endpoint: {url: 'http://localhost:8000/v1', model: large}"
+    config = parse(
+        f"retrieve: [{{kind: bm25}}]\ntiers: [{{kind: likelihood, depth: 5, bos: <s>, {endpoint}}}]", "c.yaml"
+    )
+    assert config.tiers[0].model_in_use == "large"
+    joint = f"retrieve: [{{kind: bm25}}]\ntiers: [{{kind: joint, depth: 5, {endpoint}}}]"
+    assert "joint: found an endpoint, but joint reads hidden states, which no such API tells" in problem(joint)
+    local = "retrieve: [{kind: bm25}]\ntiers: [{kind: likelihood, depth: 5, bos: <s>}]"
+    assert "found bos '<s>' without an endpoint" in problem(local)
+
+
 def test_a_cascade_of_a_thousand_stages_is_refused() -> None:
     def tiers(count: int) -> str:
         return ", ".join(f"{{kind: identity, name: t{number}, depth: 5}}" for number in range(count))

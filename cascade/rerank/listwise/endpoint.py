@@ -1,8 +1,9 @@
 """A language model behind an OpenAI-compatible server, which the listwise kinds can ask in place of a local one.
 
 `complete` gives what the model writes (kind permutation), `first_token` its log-probabilities for the first token of an
-answer (logits, setwise, tournament). The chat template is the server's matter. A kind runs its self-test once by
-`ensure_passes`, as it does with a local `LanguageModel`, and sends no user text that did not go through `piece`.
+answer (logits, setwise, tournament), `echo` those of what it reads (likelihood). The chat template, which only `echo`
+goes without, is the server's matter. A kind runs its self-test once by `ensure_passes`, as it does with a local
+`LanguageModel`, and sends no user text that did not go through `piece`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from cascade.budget import Budget
 from cascade.errors import ModelLoadError, OverloadedError, StageError
 from cascade.inference.cost import CHARS_PER_TOKEN, CostEstimate
 from cascade.inference.model import BatchObserver, ModelStatus
-from cascade.rerank.listwise.endpoint_client import EndpointClient
+from cascade.rerank.listwise.endpoint_client import EndpointClient, UnsuitableError
 
 log = structlog.get_logger()
 
@@ -68,6 +69,19 @@ class FirstToken:
     """Natural-log probabilities of the likeliest first tokens, at most TOP_LOGPROBS of them, by their text."""
 
     log_probabilities: Mapping[str, float]
+    tokens: int
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The tokens of a text as a server shows them, each with its natural-log probability where the server tells one.
+
+    The last `written` may follow the text: the server does not read without writing.
+    """
+
+    read: tuple[tuple[str, float | None], ...]
+    written: int
     tokens: int
     waited: float
 
@@ -157,7 +171,7 @@ class Endpoint:
         refuses us, StageError for any other failure.
         """
         more = _ALTERNATIVES if with_alternatives else {}
-        answer, waited = await self._ask(prompt, {"max_tokens": max_tokens, **more}, budget, example)
+        answer, waited = await self._chat(prompt, {"max_tokens": max_tokens, **more}, budget, example)
         try:
             text = answer["choices"][0]["message"]["content"] or ""
         except (KeyError, IndexError, TypeError) as error:
@@ -166,35 +180,52 @@ class Endpoint:
 
     async def first_token(self, prompt: str, *, budget: Budget) -> FirstToken:
         """The likeliest first tokens of an answer to the user's turn `prompt`. Raises as `complete` does."""
-        answer, waited = await self._ask(prompt, {"max_tokens": 1, **_ALTERNATIVES}, budget)
+        answer, waited = await self._chat(prompt, {"max_tokens": 1, **_ALTERNATIVES}, budget)
         found = _alternatives(answer)
         if not found:
             raise self._misread("log-probabilities of its first token (logprobs, top_logprobs)")
         return FirstToken(found[0][1], _tokens(answer), waited)
 
-    async def _ask(
+    async def echo(self, text: str, *, budget: Budget) -> Echo:
+        """How likely each token of `text` is after those before it. Raises as `complete` does."""
+        # One token more, for which nobody asks: some servers take none for as many as there is room for.
+        wanted = {"prompt": text, "max_tokens": 1, "echo": True, "logprobs": 1}
+        answer, waited = await self._ask("completions", wanted, budget)
+        try:
+            told = answer["choices"][0]["logprobs"]
+            values = [None if value is None else float(value) for value in told["token_logprobs"]]
+            read = tuple(zip(map(str, told["tokens"]), values, strict=True))
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise self._misread("log-probabilities of the prompt's own tokens (echo with logprobs)") from error
+        return Echo(read, _tokens(answer, "completion_tokens", otherwise=1), _tokens(answer), waited)
+
+    async def _chat(
         self, prompt: str, more: Mapping[str, Any], budget: Budget, example: tuple[str, str] | None = None
     ) -> tuple[dict[str, Any], float]:
         turns = zip(("user", "assistant", "user"), (*(example or ()), prompt), strict=False)
         messages = [{"role": role, "content": content} for role, content in turns]
-        body = {"model": self._model, "messages": messages, "temperature": 0, **more}
+        return await self._ask("chat/completions", {"messages": messages, **more}, budget)
+
+    async def _ask(self, path: str, wanted: Mapping[str, Any], budget: Budget) -> tuple[dict[str, Any], float]:
         start = time.perf_counter()
-        answer, waited = await self._client.post("chat/completions", body, budget=budget)
+        body = {"model": self._model, "temperature": 0, **wanted}
+        answer, waited = await self._client.post(path, body, budget=budget)
         tokens = _tokens(answer)
         self.cost.observe(tokens, time.perf_counter() - start - waited)
         if self._on_batch is not None:
             self._on_batch(self.reference, 1, tokens)
         return answer, waited
 
-    def _misread(self, wanted: str) -> StageError:
-        return StageError(self.reference, f"its answer has not {wanted} where OpenAI's API puts it; use another server")
+    def _misread(self, wanted: str) -> UnsuitableError:
+        told = f"its answer has not {wanted} where OpenAI's API puts it; use another server"
+        return UnsuitableError(self.reference, told)
 
 
-def _tokens(answer: Mapping[str, Any]) -> int:
-    """Tokens read and written, as the endpoint counts them; 0 where it does not say."""
+def _tokens(answer: Mapping[str, Any], which: str = "total_tokens", *, otherwise: int = 0) -> int:
+    """Tokens read and written, or `which` of them, as the endpoint counts them; `otherwise` where it does not say."""
     usage = answer.get("usage")
-    total = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return total if isinstance(total, int) and total > 0 else 0
+    count = usage.get(which) if isinstance(usage, dict) else None
+    return count if isinstance(count, int) and count >= 0 else otherwise
 
 
 def _alternatives(answer: Mapping[str, Any]) -> tuple[tuple[str, Mapping[str, float]], ...]:

@@ -23,7 +23,12 @@ MOST_WAITING = 256
 _SHOWN = 200
 _BUSY = (429, 503)
 _REFUSED = {401: "check api_key_file", 403: "check api_key_file", 404: "check url, which ends in /v1, and model"}
+_NOT_DONE = (400, 405, 422, 501)
 _FIRST_PAUSE = 0.25
+
+
+class UnsuitableError(StageError):
+    """What an endpoint answered is not what the call needs, and would not be the next time."""
 
 
 class _PassingError(Exception):
@@ -151,7 +156,7 @@ class EndpointClient:
             if isinstance(found, dict):
                 return found
             told += ", expected a JSON object"
-        raise StageError(self._reference, told)
+        raise (UnsuitableError if status in _NOT_DONE else StageError)(self._reference, told)
 
     def _shown(self, body: str) -> str:
         """A short piece of an answer, fit for a message: some servers repeat the key that they refuse."""

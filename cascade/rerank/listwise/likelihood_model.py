@@ -146,7 +146,13 @@ class LikelihoodModel(ServedModel):
 
 def likelihood_prompt(control: ControlTokens, text: str) -> tuple[list[int], list[int]]:
     """The token ids before the passage, and between it and the query, which stands last."""
+    before, between = likelihood_parts(text)
+    return control.encode_template(before), control.encode_template(between)
+
+
+def likelihood_parts(text: str) -> tuple[str, str]:
+    """What a prompt says before the passage, and between it and the query. Raises ValueError for another order."""
     if text.count("{passage}") != 1 or not text.endswith("{query}") or text.count("{query}") != 1:
         raise ValueError(f"a likelihood prompt has {{passage}} once and ends in its one {{query}}: {text!r}")
     before, between = text.removesuffix("{query}").split("{passage}")
-    return control.encode_template(before), control.encode_template(between)
+    return before, between

@@ -155,7 +155,7 @@ def _model(tier: TierConfig) -> ModelKey | None:
             return ModelKey("multi_vector", tier.model, tier.backend, tier.deterministic)
         case JointConfig():
             return ModelKey("joint", tier.model, tier.backend)
-        case LikelihoodConfig():
+        case LikelihoodConfig(endpoint=None):
             return ModelKey("likelihood", tier.model, tier.backend)
         case LogitsConfig() | PermutationConfig() | SetwiseConfig() | TournamentConfig():
             return None if tier.endpoint is not None else ModelKey("language_model", tier.model)

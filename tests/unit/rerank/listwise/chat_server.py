@@ -66,8 +66,8 @@ class ChatServer:
         """Set when a caller went away before it was answered."""
 
     def prompts(self) -> list[str]:
-        """The user's turns, in the order they came."""
-        return [asked["messages"][-1]["content"] for asked in self.asked]
+        """The user's turns or plain prompts, in the order they came."""
+        return [_prompt(asked) for asked in self.asked]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, one request."""
@@ -98,7 +98,7 @@ class ChatServer:
         gone = asyncio.ensure_future(reader.read(1))
         try:
             answer = self.script.popleft() if self.script else by_overlap
-            working = asyncio.ensure_future(_reply(answer, asked["messages"][-1]["content"]))
+            working = asyncio.ensure_future(_reply(answer, _prompt(asked)))
             await asyncio.wait({gone, working}, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 return working.result()
@@ -108,6 +108,10 @@ class ChatServer:
         finally:
             gone.cancel()
             self.in_flight -= 1
+
+
+def _prompt(asked: Mapping[str, Any]) -> str:
+    return str(asked["prompt"] if "prompt" in asked else asked["messages"][-1]["content"])
 
 
 async def _reply(answer: Answer, prompt: str) -> Reply:
