@@ -121,6 +121,16 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def converting(backend: BackendName) -> Iterator[None]:
+    """Raises ModelLoadError where the model cannot be converted."""
+    try:
+        yield
+    except Exception as error:  # whatever tracing the code of any library's model raises
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelLoadError(backend, f"the model cannot be converted ({first}); choose another backend") from error
+
+
 def check(tower: Tower, backbone: Backbone, *, least: float) -> None:
     """Raises ModelLoadError where the tower's states are not those of the backbone.
 

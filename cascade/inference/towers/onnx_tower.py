@@ -6,25 +6,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
-from cascade.errors import ModelLoadError
-from cascade.inference.towers.conversion import (
-    INPUTS,
-    check,
-    converted,
-    discard,
-    example,
-    is_kept,
-    kept,
-    quiet,
-    read_from,
-    require,
-)
-from cascade.inference.towers.padded import padded_batches
-from cascade.inference.towers.strip import Strip
+from cascade.inference.towers.conversion import INPUTS, converting, example, is_kept, kept, quiet, require
+from cascade.inference.towers.converted_tower import ConvertedTower
+from cascade.inference.towers.padded import Padded
 from cascade.inference.towers.tower import BackendName, States
 
 if TYPE_CHECKING:
@@ -33,7 +19,6 @@ if TYPE_CHECKING:
 _BACKEND: BackendName = "onnx-int8"
 _PACKAGES = ("onnx", "onnxruntime")
 _LEAST_COSINE = 0.8
-_MOST_TOKENS = 512
 _OPSET = 17
 """The first with a LayerNorm of its own."""
 _FILE = "model.onnx"
@@ -41,12 +26,8 @@ _LARGE = 1_500_000_000
 """Bytes of weights from which they stand beside the file, which can hold no more than 2 GB."""
 
 
-class OnnxTower:
-    """A model converted from torch and kept on disk, a scale for every column of its weights; batches are a tenth
-    padding at most.
-    """
-
-    same_bits = False
+class OnnxTower(ConvertedTower):
+    """A scale for every column of its weights."""
 
     def __init__(self, backbone: Backbone, *, weights: str, threads: int) -> None:
         """`weights` is the backbone's fingerprint.
@@ -56,39 +37,29 @@ class OnnxTower:
         require(_PACKAGES, _BACKEND, "onnx")
         import onnxruntime
 
-        self.backend = _BACKEND
-        self._pad_id, self._hidden = backbone.pad_id, backbone.hidden
-        new = not self.is_kept(weights)
-        folder = converted(_BACKEND, kept(weights, _BACKEND, _PACKAGES), lambda folder: _convert(backbone, folder))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
+        self._options = onnxruntime.SessionOptions()
+        self._options.intra_op_num_threads = threads
+        self._options.inter_op_num_threads = 1
         # A thread that waits by turning takes the time of other models, and of the server.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        with read_from(folder, _BACKEND):
-            self._session: Any = onnxruntime.InferenceSession(
-                str(folder / _FILE), options, providers=["CPUExecutionProvider"]
-            )
-        self._inputs = [one.name for one in self._session.get_inputs()]  # without those that the model does not read
-        if new:
-            try:
-                check(self, backbone, least=_LEAST_COSINE)
-            except ModelLoadError:
-                discard(folder)
-                raise
+        self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        key = kept(weights, _BACKEND, _PACKAGES)
+        super().__init__(backbone, _BACKEND, key, lambda folder: _convert(backbone, folder), least=_LEAST_COSINE)
 
     @staticmethod
     def is_kept(weights: str) -> bool:
         """Whether it was converted before, and is made at once."""
         return is_kept(_BACKEND, kept(weights, _BACKEND, _PACKAGES))
 
-    def states(self, strip: Strip) -> States:
-        """As promised by `Tower`."""
-        found = np.empty((len(strip.ids), self._hidden), dtype=np.float32)
-        for batch in padded_batches(strip, pad_id=self._pad_id, most_tokens=_MOST_TOKENS):
-            states = self._session.run(None, {name: getattr(batch, name) for name in self._inputs})[0]
-            found[batch.tokens] = states[batch.real]
-        return found
+    def _open(self, folder: Path) -> None:
+        import onnxruntime
+
+        self._session: Any = onnxruntime.InferenceSession(
+            str(folder / _FILE), self._options, providers=["CPUExecutionProvider"]
+        )
+        self._inputs = [one.name for one in self._session.get_inputs()]  # without those that the model does not read
+
+    def _run(self, batch: Padded) -> States:
+        return cast("States", self._session.run(None, {name: getattr(batch, name) for name in self._inputs})[0])
 
 
 def _convert(backbone: Backbone, folder: Path) -> None:
@@ -100,7 +71,7 @@ def _convert(backbone: Backbone, folder: Path) -> None:
     backbone = backbone.to("cpu")
     large = sum(tensor.nbytes for tensor in backbone.state_dict().values()) > _LARGE
     try:
-        with quiet(), _silent(), torch.inference_mode():
+        with converting(_BACKEND), quiet(), _silent(), torch.inference_mode():
             torch.onnx.export(
                 backbone,
                 example(),
@@ -118,9 +89,6 @@ def _convert(backbone: Backbone, folder: Path) -> None:
                 per_channel=True,
                 use_external_data_format=large,
             )
-    except Exception as error:  # whatever tracing the code of any library's model raises
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelLoadError(_BACKEND, f"the model cannot be converted ({first}); choose another backend") from error
     finally:
         for path in folder.iterdir():
             if not path.name.startswith(_FILE):

@@ -9,27 +9,15 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cascade.errors import ModelLoadError
-from cascade.inference.towers.conversion import (
-    INPUTS,
-    check,
-    converted,
-    discard,
-    example,
-    is_kept,
-    kept,
-    quiet,
-    read_from,
-    require,
-)
+from cascade.inference.towers.conversion import INPUTS, converting, example, is_kept, kept, quiet, require
+from cascade.inference.towers.converted_tower import MOST_TOKENS, ConvertedTower
 from cascade.inference.towers.natural_texts import Reader, natural_strips
-from cascade.inference.towers.padded import padded_batches
+from cascade.inference.towers.padded import Padded, padded_batches
 from cascade.inference.towers.strip import Strip
-from cascade.inference.towers.tower import BackendName, States
+from cascade.inference.towers.tower import States
 
 if TYPE_CHECKING:
     from openvino import Core
@@ -44,15 +32,11 @@ _PACKAGES: dict[OpenVinoBackend, tuple[str, ...]] = {
 }
 _LEAST_COSINE: dict[OpenVinoBackend, float] = {"openvino-bf16": 0.999, "openvino-int8": 0.8}
 """With the states of the model in float32; what a rounding costs is measured elsewhere, this finds what is wrong."""
-_MOST_TOKENS = 512
-"""Of a batch: more at a time took longer, and so did packed sequences with a mask between them."""
 _FILE = "model.xml"
 
 
-class OpenVinoTower:
-    """A model converted from torch and kept on disk; batches are a tenth padding at most."""
-
-    same_bits = False
+class OpenVinoTower(ConvertedTower):
+    """In bfloat16, or in int8 with the rest in bfloat16 where the processor multiplies that."""
 
     def __init__(
         self, backbone: Backbone, backend: OpenVinoBackend, *, weights: str, threads: int, read: Reader | None = None
@@ -62,45 +46,35 @@ class OpenVinoTower:
         Raises ModelLoadError where OpenVINO is missing, or cannot do it.
         """
         require(_PACKAGES[backend], backend, "openvino")
-        self.backend: BackendName = backend
-        self._pad_id, self._hidden = backbone.pad_id, backbone.hidden
-        if backend == "openvino-bf16" and not multiplies_bf16():
+        able = multiplies_bf16()
+        if backend == "openvino-bf16" and not able:
             raise ModelLoadError(backend, "this processor does not multiply bfloat16; choose another backend")
-        new = not self.is_kept(backend, weights)
-        folder = converted(
-            backend,
-            kept(weights, backend, _PACKAGES[backend]),
-            lambda folder: _convert(backbone, backend, read, folder),
-        )
-        properties = {
-            "INFERENCE_PRECISION_HINT": "bf16" if multiplies_bf16() else "f32",
+        self._properties = {
+            "INFERENCE_PRECISION_HINT": "bf16" if able else "f32",
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # other models and the server's own threads run beside it
         }
-        with read_from(folder, backend):
-            self._request: Any = _core().compile_model(folder / _FILE, "CPU", properties).create_infer_request()
-        if new:
-            try:
-                check(self, backbone, least=_LEAST_COSINE[backend])
-            except ModelLoadError:
-                discard(folder)
-                raise
+        super().__init__(
+            backbone,
+            backend,
+            kept(weights, backend, _PACKAGES[backend]),
+            lambda folder: _convert(backbone, backend, read, folder),
+            least=_LEAST_COSINE[backend],
+        )
 
     @staticmethod
     def is_kept(backend: OpenVinoBackend, weights: str) -> bool:
         """Whether it was converted before, and is made at once."""
         return is_kept(backend, kept(weights, backend, _PACKAGES[backend]))
 
-    def states(self, strip: Strip) -> States:
-        """As promised by `Tower`."""
-        found = np.empty((len(strip.ids), self._hidden), dtype=np.float32)
-        for batch in padded_batches(strip, pad_id=self._pad_id, most_tokens=_MOST_TOKENS):
-            given = [batch.ids, batch.positions, batch.types, batch.parts]
-            states = self._request.infer(given, share_inputs=True, share_outputs=True)[0]
-            found[batch.tokens] = states[batch.real]
-        return found
+    def _open(self, folder: Path) -> None:
+        self._request: Any = _core().compile_model(folder / _FILE, "CPU", self._properties).create_infer_request()
+
+    def _run(self, batch: Padded) -> States:
+        given = [batch.ids, batch.positions, batch.types, batch.parts]
+        return cast("States", self._request.infer(given, share_inputs=True, share_outputs=True)[0])
 
 
 def multiplies_bf16() -> bool:
@@ -129,14 +103,11 @@ def _convert(backbone: Backbone, backend: OpenVinoBackend, read: Reader | None, 
     if backend == "openvino-int8" and read is None:
         raise ModelLoadError(backend, "found no texts to observe its ranges on, expected how the model reads a text")
     shapes = [([-1, -1], openvino.Type.i64)] * len(INPUTS)
-    try:
+    with converting(backend):
         with quiet(), torch.inference_mode():
             model = openvino.convert_model(backbone.to("cpu"), example_input=example(), input=shapes)
         if backend == "openvino-int8" and read is not None:
             model = _quantised(model, natural_strips(read), backbone.pad_id)
-    except Exception as error:  # whatever tracing the code of any library's model raises
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelLoadError(backend, f"the model cannot be converted ({first}); choose another backend") from error
     openvino.save_model(model, folder / _FILE, compress_to_fp16=False)
 
 
@@ -146,9 +117,7 @@ def _quantised(model: Any, strips: Sequence[Strip], pad_id: int) -> Any:
         import nncf
 
         nncf.set_log_level(logging.ERROR)
-        batches = [
-            batch for strip in strips for batch in padded_batches(strip, pad_id=pad_id, most_tokens=_MOST_TOKENS)
-        ]
+        batches = [batch for strip in strips for batch in padded_batches(strip, pad_id=pad_id, most_tokens=MOST_TOKENS)]
         samples = [[one.ids, one.positions, one.types, one.parts] for one in batches]
         return nncf.quantize(
             model,
