@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from cascade.budget import Budget, Clock
+from cascade.budget import Budget
 from cascade.errors import StageError
 from cascade.inference.job import Job, Work
 from cascade.inference.line import Entry, Reason
 from cascade.inference.load import QueueLoad
 from cascade.inference.stepwise import Stepwise
-from cascade.inference.waiting_room import QueueObserver, WaitingRoom
+from cascade.inference.waiting_room import QueueObserver, QueueOptions, WaitingRoom
 from cascade.inference.worker import serve
 
-__all__ = ["ModelQueue", "QueueObserver"]
+__all__ = ["ModelQueue", "QueueObserver", "QueueOptions"]
 
 T = TypeVar("T")
 
+_USUAL = QueueOptions()
 _WAY_BACK = 0.01
 """Seconds before its deadline at which work that waits for a turn is asked for what it has, so that it arrives."""
 
@@ -32,26 +32,10 @@ class ModelQueue:
     The thread starts with the first call and ends with `aclose()`. Nothing runs whose caller has gone.
     """
 
-    def __init__(
-        self,
-        model: str,
-        *,
-        fair: bool = True,
-        max_waiting: int = 256,
-        seconds_per_token: Callable[[], float] = lambda: 0.0,
-        on_change: QueueObserver | None = None,
-        clock: Clock = time.monotonic,
-    ) -> None:
+    def __init__(self, model: str, options: QueueOptions = _USUAL) -> None:
         self._model = model
-        self._clock = clock
-        self._room = WaitingRoom(
-            model,
-            fair=fair,
-            max_waiting=max_waiting,
-            seconds_per_token=seconds_per_token,
-            on_change=on_change,
-            clock=clock,
-        )
+        self._clock = options.clock
+        self._room = WaitingRoom(model, options)
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 

@@ -13,7 +13,7 @@ import structlog
 
 from cascade.budget import Budget
 from cascade.errors import CascadeError, ModelLoadError
-from cascade.inference.batcher import ModelQueue, QueueObserver
+from cascade.inference.batcher import ModelQueue, QueueObserver, QueueOptions
 from cascade.inference.caches import Caches, ModelCache
 from cascade.inference.cost import CostEstimate
 from cascade.inference.device import pick_device
@@ -89,7 +89,8 @@ class ServedModel(ABC):
         self.cost = CostEstimate()
         self.cache = ModelCache(cache)
         self.queue = ModelQueue(
-            reference, fair=queue == "fair", seconds_per_token=partial(self.cost.seconds, 1.0), on_change=on_queue
+            reference,
+            QueueOptions(fair=queue == "fair", seconds_per_token=partial(self.cost.seconds, 1.0), on_change=on_queue),
         )
         self._on_batch = on_batch
         self._load_lock = threading.Lock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cascade.budget import Account, Clock
@@ -23,26 +24,28 @@ _UNKNOWN_RETRY = 1.0
 _LEAST_RETRY, _MOST_RETRY = 0.05, 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class QueueOptions:
+    """Who goes first in a queue, how many may wait, how long a token of theirs takes, and who is told of changes."""
+
+    fair: bool = True
+    max_waiting: int = 256
+    seconds_per_token: Callable[[], float] = lambda: 0.0
+    on_change: QueueObserver | None = None
+    clock: Clock = time.monotonic
+
+
 class WaitingRoom:
     """The queue is used under one lock; whoever is dropped is told why, and every change is observed."""
 
-    def __init__(
-        self,
-        model: str,
-        *,
-        fair: bool = True,
-        max_waiting: int = 256,
-        seconds_per_token: Callable[[], float] = lambda: 0.0,
-        on_change: QueueObserver | None = None,
-        clock: Clock = time.monotonic,
-    ) -> None:
+    def __init__(self, model: str, options: QueueOptions) -> None:
         self._model = model
-        self._fair = fair
-        self._queue: FairQueue[Job[Any]] = FairQueue(fair=fair, max_entries=max_waiting, clock=clock)
+        self._options = options
+        self._queue: FairQueue[Job[Any]] = FairQueue(
+            fair=options.fair, max_entries=options.max_waiting, clock=options.clock
+        )
         self._changed = threading.Condition()
         """Held for every use of the queue, and told of what wakes the worker."""
-        self._seconds_per_token = seconds_per_token
-        self._on_change = on_change
         self._closed = False
         self._broken = False
 
@@ -63,7 +66,7 @@ class WaitingRoom:
         with self._changed:
             backlogs, oldest_wait = self._queue.backlogs(), self._queue.oldest_wait
         waiting = sum(backlog.tokens for backlog in backlogs)
-        return QueueLoad(waiting, self._seconds_per_token(), oldest_wait, backlogs, self._fair)
+        return QueueLoad(waiting, self._options.seconds_per_token(), oldest_wait, backlogs, self._options.fair)
 
     def enter(self, entry: Entry[Job[Any]]) -> None:
         """Wait for a turn. Raises OverloadedError when the room is closed, StageError when the worker has ended."""
@@ -168,7 +171,7 @@ class WaitingRoom:
         return StageError(self._model, "its worker thread has ended; restart the server")
 
     def _observe(self, dropped: str = "") -> None:
-        if self._on_change is not None:
+        if self._options.on_change is not None:
             with self._changed:
                 waiting = self._queue.tokens
-            self._on_change(self._model, waiting, dropped)
+            self._options.on_change(self._model, waiting, dropped)

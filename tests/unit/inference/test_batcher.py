@@ -9,7 +9,7 @@ import pytest
 
 from cascade.budget import Account, Budget, Priority
 from cascade.errors import OverloadedError, StageError
-from cascade.inference.batcher import ModelQueue
+from cascade.inference.batcher import ModelQueue, QueueOptions
 from cascade.inference.line import Reason
 from tests.unit.inference.gates import A, B, Steps, budget_of, held
 
@@ -66,7 +66,7 @@ async def test_work_whose_budget_ran_out_while_it_waited_is_dropped_before_it_ru
 
 
 async def test_a_full_queue_refuses_at_once() -> None:
-    queue = ModelQueue("m", max_waiting=1)
+    queue = ModelQueue("m", QueueOptions(max_waiting=1))
     gate, first = await held(queue)
     second = asyncio.create_task(queue.run(lambda: 2, budget=Budget()))
     await asyncio.sleep(0)
@@ -131,7 +131,7 @@ async def test_a_thread_that_cannot_be_started_is_an_error_and_tried_again(monke
 
 
 async def test_load_tells_what_waits_for_whom_and_how_long_it_takes() -> None:
-    queue = ModelQueue("m", seconds_per_token=lambda: 0.01)
+    queue = ModelQueue("m", QueueOptions(seconds_per_token=lambda: 0.01))
     gate, first = await held(queue)
     call = asyncio.create_task(queue.run(lambda: None, budget=budget_of(A), tokens=99.5))
     await asyncio.sleep(0)
@@ -148,7 +148,7 @@ async def test_load_tells_what_waits_for_whom_and_how_long_it_takes() -> None:
 
 
 async def test_a_refusal_says_when_there_may_be_room() -> None:
-    queue = ModelQueue("m", max_waiting=1, seconds_per_token=lambda: 0.01)
+    queue = ModelQueue("m", QueueOptions(max_waiting=1, seconds_per_token=lambda: 0.01))
     gate, first = await held(queue)
     second = asyncio.create_task(queue.run(lambda: 2, budget=budget_of(A), tokens=500))
     await asyncio.sleep(0)
@@ -161,7 +161,7 @@ async def test_a_refusal_says_when_there_may_be_room() -> None:
 
 
 async def test_who_has_filled_a_queue_makes_room_for_another() -> None:
-    queue = ModelQueue("m", max_waiting=2)
+    queue = ModelQueue("m", QueueOptions(max_waiting=2))
     gate, first = await held(queue)
     greedy = [asyncio.create_task(queue.run(lambda: 1, budget=budget_of(A))) for _ in range(2)]
     await asyncio.sleep(0)
@@ -178,7 +178,7 @@ async def test_who_has_filled_a_queue_makes_room_for_another() -> None:
 async def test_what_stands_too_long_in_a_queue_is_refused_and_told() -> None:
     told: list[tuple[str, int, str]] = []
     now = [1000.0]
-    queue = ModelQueue("m", on_change=lambda *change: told.append(change), clock=lambda: now[0])
+    queue = ModelQueue("m", QueueOptions(on_change=lambda *change: told.append(change), clock=lambda: now[0]))
     waits = [Steps([], str(n), 1) for n in range(3)]
     first = asyncio.create_task(queue.run(waits[0], budget=budget_of(A, 100)))
     await waits[0].begun()

@@ -9,7 +9,7 @@ import pytest
 
 from cascade.budget import Account, Budget, Priority
 from cascade.errors import StageError
-from cascade.inference.batcher import ModelQueue
+from cascade.inference.batcher import ModelQueue, QueueOptions
 from cascade.inference.job import Job, tell
 from cascade.inference.rows import Lane, Rows
 from cascade.inference.stepwise import AbandonedError, Stepwise
@@ -105,7 +105,7 @@ async def test_a_batch_holds_nothing_of_a_lower_class() -> None:
 
 
 async def test_a_plain_queue_shares_batches_in_order_of_arrival() -> None:
-    queue, model = ModelQueue("m", fair=False), Shouter(6)
+    queue, model = ModelQueue("m", QueueOptions(fair=False)), Shouter(6)
     await together(queue, (model.work("low"), LOW), (model.work("a"), A), (model.work("bbb"), B))
     assert model.batches == [["low", "a"], ["bbb"]]
     await queue.aclose()

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from cascade.budget import Account, Budget, Priority
-from cascade.inference.batcher import ModelQueue
+from cascade.inference.batcher import ModelQueue, QueueOptions
 from cascade.inference.stepwise import AbandonedError, Stepwise
 from tests.unit.inference.gates import A, B, Steps, budget_of, held
 
@@ -61,7 +61,7 @@ async def test_within_an_account_the_nearer_deadline_goes_first() -> None:
 
 
 async def test_a_plain_queue_runs_each_job_to_its_end_in_order_of_arrival() -> None:
-    queue, log = ModelQueue("m", fair=False), list[str]()
+    queue, log = ModelQueue("m", QueueOptions(fair=False)), list[str]()
     long, short = Steps(log, "long", 3), Steps(log, "short", 1)
     first = asyncio.create_task(queue.run(long, budget=budget_of(A)))
     await long.begun()
