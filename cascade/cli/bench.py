@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cascade.cli.options import AsJson
-from cascade.cli.output import print_json
+from cascade.cli.output import print_found, write_page
 
 if TYPE_CHECKING:
     from cascade.bench.options import Options
@@ -104,20 +104,14 @@ def _command(name: str) -> Callable[..., None]:
         as_json: AsJson = False,
     ) -> None:
         options = _options(rounds, threads, collection, collections, peers, seconds, quick, reranks)
-        from rich.console import Console
-
         from cascade.bench import catalogue, tables
 
         found = catalogue.run(name, options, _tell)
         if html is not None:
             from cascade.bench.html import render
 
-            html.parent.mkdir(parents=True, exist_ok=True)
-            html.write_text(render([found]), encoding="utf-8")
-        if as_json:
-            print_json(found.to_json())
-        else:
-            Console().print(tables.render(found))
+            write_page(html, render([found]))
+        print_found(found, lambda: [tables.render(found)], as_json=as_json)
 
     return run
 
@@ -141,22 +135,14 @@ def all_command(
     One that fails, or is not done in its time, is reported and does not end the rest; the exit status is 1 then.
     """
     options = _options(rounds, threads, collection, collections, peers, seconds, quick)
-    from rich.console import Console
-
     from cascade.bench import tables
     from cascade.bench.all import everything
     from cascade.bench.html import render
 
     found = everything(options, _tell)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "bench.html").write_text(render(found.results, found.failures, found.seconds), encoding="utf-8")
+    write_page(out / "bench.html", render(found.results, found.failures, found.seconds))
     (out / "bench.json").write_text(json.dumps(found.to_json(), indent=2) + "\n", encoding="utf-8")
-    if as_json:
-        print_json(found.to_json())
-    else:
-        console = Console()
-        for result in found.results:
-            console.print(tables.render(result))
+    print_found(found, lambda: map(tables.render, found.results), as_json=as_json)
     for name, reason in found.failures.items():
         typer.echo(f"{name} came to no result: {reason}", err=True)
     typer.echo(f"{out / 'bench.html'}, {out / 'bench.json'}", err=True)

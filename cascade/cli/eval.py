@@ -12,7 +12,7 @@ import typer
 
 from cascade.cli.connecting import Access, connect_async, with_access
 from cascade.cli.options import AsJson, Tenant, TimeoutMs, read_settings
-from cascade.cli.output import print_json
+from cascade.cli.output import print_json, write_page
 
 if TYPE_CHECKING:
     from cascade.evaluate.collection import Collection
@@ -122,8 +122,7 @@ def eval_command(
     reports = [report for report, _ in verdict.judged]
     side = None if compare is None else side_by_side(judged, *reports, shared=verdict.shared, seed=seed)
     if html is not None:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(render(judged, verdict.judged, side), encoding="utf-8")
+        write_page(html, render(judged, verdict.judged, side))
     _print(reports, side, per_query=per_query, as_json=as_json)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cascade.cli.options import AsJson
-from cascade.cli.output import print_json
+from cascade.cli.output import print_found, write_page
 
 if TYPE_CHECKING:
     from cascade.load.narrator import Narrator
@@ -130,8 +130,6 @@ def _run(
     scenario: Callable[[Options, Narrator], Awaitable[Report]], options: Options, html: Path | None, *, as_json: bool
 ) -> None:
     """Exit status 0 also for figures that are not valid: they say so themselves."""
-    from rich.console import Console
-
     from cascade.load import tables
     from cascade.load.narrator import Narrator
 
@@ -142,9 +140,5 @@ def _run(
     if html is not None:
         from cascade.load.html import render
 
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(render(found), encoding="utf-8")
-    if as_json:
-        print_json(found.to_json())
-    else:
-        Console().print(tables.render(found))
+        write_page(html, render(found))
+    print_found(found, lambda: [tables.render(found)], as_json=as_json)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.table import Table
 
     from cascade_client import IndexInfo, Ranked, ServerInfo
@@ -20,6 +21,32 @@ _TEXT_CHARS = 240
 def print_json(value: Any, *, line: bool = False) -> None:
     """One JSON value on standard output, on a single line if it is one of several."""
     typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=None if line else 2))
+
+
+class Found(Protocol):
+    """What a command came to: a bench, a load test."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it."""
+        ...
+
+
+def print_found(found: Found, tables: Callable[[], Iterable[RenderableType]], *, as_json: bool) -> None:
+    """As JSON for programs, or in its `tables` for people."""
+    from rich.console import Console
+
+    if as_json:
+        print_json(found.to_json())
+        return
+    console = Console()
+    for one in tables():
+        console.print(one)
+
+
+def write_page(path: Path, page: str) -> None:
+    """An HTML page, in a folder that is made where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
 
 
 def print_answer(ranked: Ranked, *, text: bool, explain: bool) -> None:
