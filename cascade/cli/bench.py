@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from cascade.bench.options import QUICK_ROUNDS, ROUNDS, Options
+from cascade.cli.command import with_options
 from cascade.cli.options import AsJson
 from cascade.cli.output import print_found, write_page
-
-if TYPE_CHECKING:
-    from cascade.bench.options import Options
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,25 +49,22 @@ Html = Annotated[
     Path | None, typer.Option(help="File for a page with charts; it opens anywhere.", dir_okay=False, writable=True)
 ]
 
-_ROUNDS = 7
 _PEERS = Path(".venv-peers/bin/python")
 
 
 def _options(
-    rounds: int,
-    threads: int | None,
-    collection: Path | None,
-    collections: Path | None,
-    peers: Path | None,
-    seconds: float | None,
-    quick: bool,
-    reranks: int | None = None,
+    rounds: Rounds = ROUNDS,
+    threads: Threads = None,
+    collection: CollectionFolder = None,
+    collections: Collections = None,
+    peers: Peers = None,
+    seconds: Seconds = None,
+    quick: Quick = False,
 ) -> Options:
     """With the libraries of this process held to the threads, which they read when they are first imported.
 
     Raises BadParameter for rounds that are too few for an interval.
     """
-    from cascade.bench.options import QUICK_ROUNDS, ROUNDS, Options
     from cascade.bench.threads import limit
     from cascade.evaluate.machine import processors
 
@@ -86,27 +83,15 @@ def _options(
         peers_python=found and found.absolute(),
         quick=quick,
         seconds=seconds,
-        reranks=reranks,
     )
 
 
 def _command(name: str) -> Callable[..., None]:
-    def run(
-        rounds: Rounds = _ROUNDS,
-        threads: Threads = None,
-        collection: CollectionFolder = None,
-        collections: Collections = None,
-        peers: Peers = None,
-        seconds: Seconds = None,
-        quick: Quick = False,
-        reranks: Reranks = None,
-        html: Html = None,
-        as_json: AsJson = False,
-    ) -> None:
-        options = _options(rounds, threads, collection, collections, peers, seconds, quick, reranks)
+    @with_options("options", _options)
+    def run(options: Options, reranks: Reranks = None, html: Html = None, as_json: AsJson = False) -> None:
         from cascade.bench import catalogue, tables
 
-        found = catalogue.run(name, options, _tell)
+        found = catalogue.run(name, replace(options, reranks=reranks), _tell)
         if html is not None:
             from cascade.bench.html import render
 
@@ -117,14 +102,9 @@ def _command(name: str) -> Callable[..., None]:
 
 
 @app.command("all")
+@with_options("options", _options)
 def all_command(
-    rounds: Rounds = _ROUNDS,
-    threads: Threads = None,
-    collection: CollectionFolder = None,
-    collections: Collections = None,
-    peers: Peers = None,
-    seconds: Seconds = None,
-    quick: Quick = False,
+    options: Options,
     out: Annotated[Path, typer.Option(help="Folder for bench.html and bench.json.", file_okay=False)] = Path(
         "build/bench"
     ),
@@ -134,7 +114,6 @@ def all_command(
 
     One that fails, or is not done in its time, is reported and does not end the rest; the exit status is 1 then.
     """
-    options = _options(rounds, threads, collection, collections, peers, seconds, quick)
     from cascade.bench import tables
     from cascade.bench.all import everything
     from cascade.bench.html import render

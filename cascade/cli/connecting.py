@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from cascade.cli.command import command_of
 
 if TYPE_CHECKING:
     from cascade_client import AsyncClient, Client
@@ -40,30 +40,6 @@ def access_options(
 def with_access(run: Callable[..., None]) -> Callable[..., None]:
     """`run` as a command that has the options of `access_options` in place of its parameter `access`."""
     return command_of(run, "access", [access_options], lambda given, access: run(access=access, **given))
-
-
-def command_of(
-    run: Callable[..., None], name: str, sources: Sequence[Callable[..., None]], call: Callable[..., None]
-) -> Callable[..., None]:
-    """`run` as a command that has the options of `sources` in place of its parameter `name`.
-
-    `call` is given what was typed for the other parameters, and for each of `sources`, a dictionary each.
-    """
-    own = [p for p in _parameters(run) if p.name != name]
-    shared = [_parameters(source) for source in sources]
-
-    def command(**given: Any) -> None:
-        call({p.name: given[p.name] for p in own}, *({p.name: given[p.name] for p in part} for part in shared))
-
-    every = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *chain.from_iterable(shared))]
-    command.__name__, command.__doc__ = run.__name__, run.__doc__
-    command.__annotations__ = {p.name: p.annotation for p in every}
-    command.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]  # where inspect and typer look
-    return command
-
-
-def _parameters(function: Callable[..., None]) -> list[inspect.Parameter]:
-    return list(inspect.signature(function, eval_str=True).parameters.values())
 
 
 def connect(target: str, tenant: str, access: Access, **options: Any) -> Client:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cascade.cli.connecting import Access, access_options, command_of, connect
+from cascade.cli.command import command_of
+from cascade.cli.connecting import Access, access_options, connect
 from cascade.cli.options import DEFAULT_TARGET, AsJson, Target, read_settings
 
 if TYPE_CHECKING:

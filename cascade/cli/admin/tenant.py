@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cascade.cli.admin.session import Session, in_session
+from cascade.cli.command import with_options
 
 if TYPE_CHECKING:
     from cascade_client import Quota, Tenant
@@ -31,44 +32,47 @@ Urgency = Annotated[str | None, typer.Option(metavar="high|normal|low", help="Wh
 Weight = Annotated[float | None, typer.Option(min=0.001, help="Share of a busy model, relative to the others'.")]
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What was typed of a quota."""
+
+    tokens_per_second: TokensPerSecond = None
+    burst_tokens: BurstTokens = None
+    max_concurrent_requests: MaxConcurrent = None
+    max_depth: MaxDepth = None
+    max_documents: MaxDocuments = None
+    max_request_tokens: MaxTokens = None
+    priority: Urgency = None
+    weight: Weight = None
+
+    def upon(self, before: Quota) -> Quota:
+        """`before` with what is given; 0 becomes no limit."""
+        from cascade_client import Priority
+
+        changed: dict[str, Any] = {name: value or None for name, value in asdict(self).items() if value is not None}
+        if self.priority is not None:
+            if self.priority not in list(Priority):
+                found = f"found {self.priority!r}, expected high, normal or low"
+                raise typer.BadParameter(found, param_hint="--priority")
+            changed["priority"] = Priority(self.priority)
+        return replace(before, **changed)
+
+
 @app.command("create")
 @in_session
-def create(
-    name: Name,
-    tokens_per_second: TokensPerSecond = None,
-    burst_tokens: BurstTokens = None,
-    max_concurrent_requests: MaxConcurrent = None,
-    max_depth: MaxDepth = None,
-    max_documents: MaxDocuments = None,
-    max_request_tokens: MaxTokens = None,
-    priority: Urgency = None,
-    weight: Weight = None,
-    *,
-    session: Session,
-) -> None:
+@with_options("given", _Given)
+def create(name: Name, given: _Given, *, session: Session) -> None:
     """Add a tenant, with no limits but those that are given."""
     from cascade_client import Quota
 
-    given = (tokens_per_second, burst_tokens, max_concurrent_requests, max_depth, max_documents, max_request_tokens)
-    made = session.admin.create_tenant(name, _quota(Quota(), given, priority, weight))
+    made = session.admin.create_tenant(name, given.upon(Quota()))
     _show(session, made, f"tenant {made.name} is made")
 
 
 @app.command("quota")
 @in_session
-def quota(
-    name: Name,
-    tokens_per_second: TokensPerSecond = None,
-    burst_tokens: BurstTokens = None,
-    max_concurrent_requests: MaxConcurrent = None,
-    max_depth: MaxDepth = None,
-    max_documents: MaxDocuments = None,
-    max_request_tokens: MaxTokens = None,
-    priority: Urgency = None,
-    weight: Weight = None,
-    *,
-    session: Session,
-) -> None:
+@with_options("given", _Given)
+def quota(name: Name, given: _Given, *, session: Session) -> None:
     """Change what a tenant may use, or show it; what is not given stays as it is."""
     from cascade.errors import NotFoundError
 
@@ -76,8 +80,7 @@ def quota(
     if name not in tenants:
         raise NotFoundError("tenant", name, sorted(tenants))
     before = tenants[name]
-    given = (tokens_per_second, burst_tokens, max_concurrent_requests, max_depth, max_documents, max_request_tokens)
-    wanted = _quota(before.quota, given, priority, weight)
+    wanted = given.upon(before.quota)
     now = before if wanted == before.quota else session.admin.set_quota(name, wanted)
     _show(session, now, f"tenant {name}")
 
@@ -106,28 +109,6 @@ def delete(
         typer.confirm(f"remove tenant {name}, its keys and all versions of its cascades?", abort=True, err=True)
     session.admin.delete_tenant(name)
     session.show({"deleted": name}, lambda: typer.echo(f"tenant {name} is gone"))
-
-
-def _quota(before: Quota, given: tuple[float | None, ...], priority: str | None, weight: float | None) -> Quota:
-    """`before` with what is given; 0 becomes no limit."""
-    from cascade_client import Priority
-
-    names = (
-        "tokens_per_second",
-        "burst_tokens",
-        "max_concurrent_requests",
-        "max_depth",
-        "max_documents",
-        "max_request_tokens",
-    )
-    changed: dict[str, Any] = {n: value or None for n, value in zip(names, given, strict=True) if value is not None}
-    if priority is not None:
-        if priority not in list(Priority):
-            raise typer.BadParameter(f"found {priority!r}, expected high, normal or low", param_hint="--priority")
-        changed["priority"] = Priority(priority)
-    if weight is not None:
-        changed["weight"] = weight
-    return replace(before, **changed)
 
 
 def _show(session: Session, tenant: Tenant, what: str) -> None:
