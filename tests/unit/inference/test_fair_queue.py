@@ -2,7 +2,6 @@
 
 import math
 from collections import deque
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -12,6 +11,7 @@ from cascade.budget import Account
 from cascade.inference.fair_queue import FairQueue
 from cascade.inference.line import Entry
 from cascade.testing import FakeClock
+from tests.unit.inference.at_once import Job, jobs, shared_at_once, weights
 from tests.unit.inference.served import (
     HEAVY,
     LIGHT,
@@ -161,42 +161,9 @@ def test_a_short_job_ends_before_a_long_one_goes_on() -> None:
 _STEP = 5
 
 
-@dataclass
-class Job:
-    account: int
-    size: int
-    arrival: int
-    left: float = 0.0
-
-
-def shared_at_once(jobs: list[Job], weights: list[float]) -> list[float]:
-    """When each job ends if all accounts are served at the same time by weight, each account's jobs in order."""
-    ends, now = [math.inf] * len(jobs), 0.0
-    for job in jobs:
-        job.left = job.size
-    while waiting := [n for n in range(len(jobs)) if ends[n] == math.inf]:
-        heads: dict[int, int] = {}
-        for n in waiting:
-            if jobs[n].arrival <= now + 1e-9:
-                heads.setdefault(jobs[n].account, n)
-        total = sum(weights[account] for account in heads)
-        until = [jobs[n].arrival - now for n in waiting if jobs[n].arrival > now + 1e-9]
-        passed = min([*until, *(jobs[n].left * total / weights[account] for account, n in heads.items())])
-        now += passed
-        for account, n in heads.items():
-            jobs[n].left -= passed * weights[account] / total
-            if jobs[n].left <= 1e-6:
-                ends[n] = now
-    return ends
-
-
-@given(
-    st.lists(st.builds(Job, st.integers(0, 3), st.integers(1, 60), st.integers(0, 200)), min_size=1, max_size=15),
-    st.lists(st.sampled_from([1.0, 2.0]), min_size=4, max_size=4),
-)
+@given(jobs, weights)
 def test_a_job_ends_no_later_than_if_all_accounts_were_served_at_once(jobs: list[Job], weights: list[float]) -> None:
     """As Parekh and Gallager (1993) prove, but for a few steps: none is interrupted, and shares change at its end."""
-    jobs = sorted(jobs, key=lambda job: job.arrival)
     latest = shared_at_once(jobs, weights)
     queue: FairQueue[int] = FairQueue(clock=FakeClock())
     coming = deque(enumerate(jobs))

@@ -1,6 +1,5 @@
 """Batches filled from all who wait: nothing is lost, doubled or mixed, budgets are kept, and shares too."""
 
-import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from cascade.inference.fair_queue import FairQueue
 from cascade.inference.line import Entry
 from cascade.inference.shared_batch import PADDING
 from cascade.testing import FakeClock
-from tests.unit.inference.served import HEAVY, LIGHT, OTHER, SHADOW, URGENT
+from tests.unit.inference.at_once import Job, jobs, shared_at_once, weights
+from tests.unit.inference.served import HEAVY, LIGHT, OTHER, SHADOW, URGENT, Leave, accounts
 from tests.unit.inference.sharing import Asker, Row, Server
 
 
@@ -36,12 +36,6 @@ class Turn:
     pass
 
 
-@dataclass(frozen=True)
-class Leave:
-    item: int
-
-
-accounts = st.sampled_from([LIGHT, HEAVY, OTHER, URGENT, SHADOW])
 lengths = st.lists(st.integers(1, 30), max_size=8)
 asks = st.builds(Ask, accounts, st.integers(0, 2), lengths, st.integers(1, 2), st.integers(0, 100))
 events = st.lists(st.one_of(asks, asks, st.builds(Turn), st.builds(Leave, st.integers(0, 30))), max_size=60)
@@ -206,42 +200,10 @@ def test_a_plain_queue_fills_its_batches_in_order_of_arrival() -> None:
 _BATCH = 10
 
 
-@dataclass
-class Job:
-    account: int
-    size: int
-    arrival: int
-    left: float = 0.0
-
-
-def ends_if_all_are_served_at_once(jobs: list[Job], weights: list[float]) -> list[float]:
-    ends, now = [math.inf] * len(jobs), 0.0
-    for job in jobs:
-        job.left = job.size
-    while waiting := [n for n in range(len(jobs)) if ends[n] == math.inf]:
-        heads: dict[int, int] = {}
-        for n in waiting:
-            if jobs[n].arrival <= now + 1e-9:
-                heads.setdefault(jobs[n].account, n)
-        total = sum(weights[account] for account in heads)
-        until = [jobs[n].arrival - now for n in waiting if jobs[n].arrival > now + 1e-9]
-        passed = min([*until, *(jobs[n].left * total / weights[account] for account, n in heads.items())])
-        now += passed
-        for account, n in heads.items():
-            jobs[n].left -= passed * weights[account] / total
-            if jobs[n].left <= 1e-6:
-                ends[n] = now
-    return ends
-
-
-@given(
-    st.lists(st.builds(Job, st.integers(0, 3), st.integers(1, 60), st.integers(0, 200)), min_size=1, max_size=15),
-    st.lists(st.sampled_from([1.0, 2.0]), min_size=4, max_size=4),
-)
+@given(jobs, weights)
 def test_a_job_ends_no_later_than_if_all_accounts_were_served_at_once(jobs: list[Job], weights: list[float]) -> None:
     """But for a few batches: what is in hand is not interrupted, and a batch ends with the last of its rows."""
-    jobs = sorted(jobs, key=lambda job: job.arrival)
-    latest = ends_if_all_are_served_at_once(jobs, weights)
+    latest = shared_at_once(jobs, weights)
     one, coming = server(_BATCH), deque(enumerate(jobs))
     ended: dict[int, int] = {}
     now = 0
