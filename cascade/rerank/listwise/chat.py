@@ -25,9 +25,6 @@ class Chat:
         self.templated = bool(getattr(tokenizer, "chat_template", None))
         self.before, self.after = self._around()
         self._ours: dict[str, list[int]] = {}
-        first = tokenizer.convert_ids_to_tokens(self.control.encode("a")[:1])
-        # Some tokenizers begin every text with a space of their own, and would put in a second one.
-        self._own_space = bool(first) and first[0].startswith("▁")
 
     @property
     def end_ids(self) -> tuple[int, ...]:
@@ -38,7 +35,7 @@ class Chat:
 
     def text(self, text: str, most: int | None = None, *, spaced: bool = True) -> tuple[list[int], int]:
         """The ids of a user's text, at most `most`, and how many it has; `spaced` puts a space before it."""
-        ids = self.control.encode(f" {text}" if spaced and text and not self._own_space else text)
+        ids = self.control.encode_behind_space(text) if spaced else self.control.encode(text)
         return ids[:most], len(ids)
 
     def ours(self, text: str) -> list[int]:

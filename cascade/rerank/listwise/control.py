@@ -26,6 +26,9 @@ class ControlTokens:
             {int(i) for i in tokenizer.added_tokens_decoder} | {int(i) for i in tokenizer.all_special_ids}
         )
         self._pattern = re.compile("|".join(map(re.escape, self.strings)), re.IGNORECASE) if self.strings else None
+        first = tokenizer.convert_ids_to_tokens(self.encode("a")[:1])
+        # Some tokenizers begin every text with a space of their own, and would put in a second one.
+        self._own_space = bool(first) and first[0].startswith("▁")
 
     def escape(self, text: str) -> str:
         """`text` with a space after the first character of every control string, nested and overlapping ones too."""
@@ -41,6 +44,13 @@ class ControlTokens:
         """The token ids of user text: no control token, none added before or after."""
         ids = self._tokenizer(self.escape(text), add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
         return [int(i) for i in ids if int(i) not in self.ids]
+
+    def encode_behind_space(self, text: str) -> list[int]:
+        """As `encode`, of text that stands behind a space of ours, which is read with its first word.
+
+        A space apart is a token that models hardly know before a word, and the word without it another one.
+        """
+        return self.encode(f" {text}" if text and not self._own_space else text)
 
     def encode_template(self, text: str) -> list[int]:
         """The token ids of text that we wrote: control strings become control tokens."""

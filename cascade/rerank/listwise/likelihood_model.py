@@ -83,7 +83,7 @@ class LikelihoodModel(ServedModel):
         from cascade.rerank.listwise.span import Span
 
         most = min(max_batch_tokens, self._most_tokens)
-        query_ids = cut(self._control.encode(query), int(most * _QUERY_SHARE))
+        query_ids = cut(self._control.encode_behind_space(query), int(most * _QUERY_SHARE))
         if not query_ids or not passages:
             return Scored((0.0,) * len(passages), 0, self._unread(passages))
         longest = min(max_doc_tokens, most - len(self._before_passage) - len(self._before_query) - len(query_ids))
@@ -91,7 +91,7 @@ class LikelihoodModel(ServedModel):
         after = [*self._before_query, *query_ids[:-1]]
         rows, seen = [], []
         for text in passages:
-            whole = self._control.encode(text)
+            whole = self._control.encode_behind_space(text)
             kept = cut(whole, longest)
             ids = [*self._before_passage, *kept, *after]
             rows.append(Asked(Span(ids, range(len(ids) - len(query_ids), len(ids))), query_ids))
@@ -108,7 +108,7 @@ class LikelihoodModel(ServedModel):
         return self._lanes[most]
 
     def _unread(self, passages: Sequence[str]) -> tuple[tuple[int, int], ...]:
-        totals = [len(self._control.encode(text)) for text in passages]
+        totals = [len(self._control.encode_behind_space(text)) for text in passages]
         return tuple((0, total) for total in totals)
 
     def _read(self, asked: Sequence[Asked]) -> list[float]:
@@ -145,14 +145,17 @@ class LikelihoodModel(ServedModel):
 
 
 def likelihood_prompt(control: ControlTokens, text: str) -> tuple[list[int], list[int]]:
-    """The token ids before the passage, and between it and the query, which stands last."""
+    """The token ids before the passage, and between it and the query, which stands last; without the space before
+    either, which is read with them."""
     before, between = likelihood_parts(text)
-    return control.encode_template(before), control.encode_template(between)
+    return control.encode_template(before.removesuffix(" ")), control.encode_template(between.removesuffix(" "))
 
 
 def likelihood_parts(text: str) -> tuple[str, str]:
     """What a prompt says before the passage, and between it and the query. Raises ValueError for another order."""
     if text.count("{passage}") != 1 or not text.endswith("{query}") or text.count("{query}") != 1:
         raise ValueError(f"a likelihood prompt has {{passage}} once and ends in its one {{query}}: {text!r}")
+    if " {passage}" not in text or " {query}" not in text:
+        raise ValueError(f"in a likelihood prompt {{passage}} and {{query}} stand behind a space: {text!r}")
     before, between = text.removesuffix("{query}").split("{passage}")
     return before, between

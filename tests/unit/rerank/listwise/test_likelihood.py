@@ -53,12 +53,10 @@ def test_a_score_is_the_mean_log_probability_of_the_query(likelihood_folder: Pat
     model._decoder = decoder_of(model._model.float().get_decoder())
     plain = AutoModelForCausalLM.from_pretrained(likelihood_folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(likelihood_folder)
-    head = [
-        *tokenizer("Passage: ").input_ids,
-        *tokenizer(PASSAGES[0]).input_ids,
-        *tokenizer("\n\nQuestion: ").input_ids,
-    ]
-    query = tokenizer(QUERY).input_ids
+    whole = tokenizer(f"Passage: {PASSAGES[0]}\n\nQuestion: {QUERY}").input_ids
+    query = tokenizer(f" {QUERY}").input_ids
+    head = whole[: -len(query)]
+    assert whole == head + query, "the prompt in parts is not the prompt in one piece"
     found = model.score(QUERY, PASSAGES, max_doc_tokens=64, max_batch_tokens=4096)
     with torch.inference_mode():
         labels = torch.tensor([[-100] * len(head) + query])
@@ -76,6 +74,12 @@ def test_cut_passages_are_reported_with_their_tokens(model: LikelihoodModel) -> 
     seen = model.score(QUERY, PASSAGES, max_doc_tokens=16, max_batch_tokens=512).seen
     assert seen[1][0] == seen[1][1]
     assert seen[3][0] == 16 < seen[3][1]
+
+
+@pytest.mark.parametrize("text", ["Passage: {passage}\n{query}", "{passage} Question: {query}"])
+def test_a_prompt_has_a_space_before_what_is_put_in(model: LikelihoodModel, text: str) -> None:
+    with pytest.raises(ValueError, match="behind a space"):
+        likelihood_prompt(model._control, text)
 
 
 @pytest.mark.parametrize("text", ["{query}", "{passage} {query}.", "{query} {passage} {query}"])
