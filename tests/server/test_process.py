@@ -3,81 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
-from urllib.request import urlopen
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cascade_api.v1 import document_pb2, index_pb2, index_pb2_grpc, ranking_pb2, ranking_pb2_grpc
+from tests.server.process import GOOD, metrics, started, without_models
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-GOOD = "retrieve: [{kind: bm25}]\n"
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-class Process:
-    """A server process whose log is read as it comes."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self.log: list[dict[str, Any]] = []
-
-    async def event(self, name: str) -> dict[str, Any]:
-        """The next line of the log about `name`."""
-        assert self._process.stderr is not None
-        async for line in self._process.stderr:
-            self.log.append(json.loads(line))
-            if self.log[-1]["event"] == name:
-                return self.log[-1]
-        raise AssertionError(f"the log ended without {name!r}: {self.log}")
-
-    def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    async def exit_status(self) -> int:
-        """The exit status, once the process has ended and its log is read."""
-        assert self._process.stderr is not None
-        self.log.extend([json.loads(line) async for line in self._process.stderr])
-        return await self._process.wait()
-
-
-@asynccontextmanager
-async def started(tmp_path: Path, *flags: str) -> AsyncIterator[Process]:
-    environment = {
-        **os.environ,
-        "CASCADE_PORT": "0",
-        "CASCADE_METRICS_PORT": "0",
-        "CASCADE_DATA_DIR": str(tmp_path / "data"),
-        "CASCADE_CASCADES_DIR": str(tmp_path / "cascades"),
-    }
-    command = (sys.executable, "-m", "cascade_server", *flags)
-    process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
-    try:
-        yield Process(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 @pytest.fixture
 def cascades(tmp_path: Path) -> Path:
     """The default tenant's folder, with presets that need no models."""
-    folder = tmp_path / "cascades" / "default"
-    folder.mkdir(parents=True)
-    for name in ("fast", "quality", "rerank"):
-        (folder / f"{name}.yaml").write_text(GOOD)
-    return folder
+    return without_models(tmp_path)
 
 
 async def rank(channel: grpc.aio.Channel, cascade: str) -> ranking_pb2.RankResponse:
@@ -88,11 +33,7 @@ async def rank(channel: grpc.aio.Channel, cascade: str) -> ranking_pb2.RankRespo
 
 
 async def in_progress(port: int) -> bool:
-    def read() -> str:
-        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-            return str(answer.read().decode())
-
-    return "cascade_requests_in_progress 1.0" in await asyncio.to_thread(read)
+    return "cascade_requests_in_progress 1.0" in await metrics(port)
 
 
 async def test_sigterm_finishes_what_is_in_progress_and_takes_nothing_new(tmp_path: Path, cascades: Path) -> None:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import grpc
 import pytest
@@ -24,64 +20,21 @@ from cascade_server.settings import Settings
 from cascade_server.workers.link import Orders, Ready
 from cascade_server.workers.port import shared_port
 from cascade_server.workers.supervisor import Supervisor
+from tests.server.process import GOOD, Process, metrics, started, without_models
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-GOOD = "retrieve: [{kind: bm25}]\n"
-
-
-class Process:
-    """A server of several processes, whose log is read as it comes."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self.log: list[dict[str, Any]] = []
-
-    async def event(self, name: str) -> dict[str, Any]:
-        """The next line of the log about `name`, of any of the processes."""
-        assert self._process.stderr is not None
-        async for line in self._process.stderr:
-            self.log.append(json.loads(line))
-            if self.log[-1]["event"] == name:
-                return self.log[-1]
-        raise AssertionError(f"the log ended without {name!r}: {self.log}")
-
-    async def ready(self) -> dict[int, dict[str, Any]]:
-        """What is said of each worker when all are ready."""
-        await self.event("workers_ready")
-        return {line["worker"]: line for line in self.log if line["event"] == "worker_ready"}
-
-    def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    async def exit_status(self) -> int:
-        assert self._process.stderr is not None
-        self.log.extend([json.loads(line) async for line in self._process.stderr])
-        return await self._process.wait()
-
-
-@asynccontextmanager
-async def started(tmp_path: Path, **settings: str) -> AsyncIterator[Process]:
-    given = {"port": "0", "metrics_port": "0", "workers": "2", "data_dir": str(tmp_path / "data"), **settings}
-    environment = os.environ | {f"CASCADE_{name.upper()}": value for name, value in given.items()}
-    command = (sys.executable, "-m", "cascade_server", "--cascades-dir", str(tmp_path / "cascades"))
-    process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
-    try:
-        yield Process(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 @pytest.fixture
 def cascades(tmp_path: Path) -> Path:
     """The default tenant's folder, with presets that need no models."""
-    folder = tmp_path / "cascades" / "default"
-    folder.mkdir(parents=True)
-    for name in ("fast", "quality", "rerank"):
-        (folder / f"{name}.yaml").write_text(GOOD)
-    return folder
+    return without_models(tmp_path)
+
+
+async def all_ready(process: Process) -> dict[int, dict[str, Any]]:
+    """What is said of each worker when all are ready."""
+    await process.event("workers_ready")
+    return {line["worker"]: line for line in process.log if line["event"] == "worker_ready"}
 
 
 async def rank(port: int) -> ranking_pb2.RankResponse:
@@ -96,20 +49,15 @@ async def rank(port: int) -> ranking_pb2.RankResponse:
 
 async def ranked(metrics_port: int) -> int:
     """How many requests the worker with these metrics has answered."""
-
-    def read() -> str:
-        with urlopen(f"http://127.0.0.1:{metrics_port}/metrics") as answer:
-            return str(answer.read().decode())
-
-    lines = (await asyncio.to_thread(read)).splitlines()
+    lines = (await metrics(metrics_port)).splitlines()
     return sum(int(float(line.split()[-1])) for line in lines if line.startswith("cascade_requests_total{"))
 
 
 async def test_workers_share_a_port_are_restarted_when_they_end_and_drain_together(
     tmp_path: Path, cascades: Path
 ) -> None:
-    async with started(tmp_path) as process:
-        workers = await process.ready()
+    async with started(tmp_path, workers="2") as process:
+        workers = await all_ready(process)
         port = next(line["port"] for line in process.log if line["event"] == "workers_starting")
         ports = [workers[number]["metrics_port"] for number in (0, 1)]
         while not all([await ranked(one) for one in ports]):
@@ -134,22 +82,22 @@ async def test_workers_share_a_port_are_restarted_when_they_end_and_drain_togeth
 
 async def test_workers_that_cannot_start_stop_the_start(tmp_path: Path, cascades: Path) -> None:
     (cascades / "one.yaml").write_text("retreive: []")
-    async with started(tmp_path) as process:
+    async with started(tmp_path, workers="2") as process:
         assert await process.exit_status() == 2
     assert any(line["event"] == "cannot_start" and "worker" in line for line in process.log)
 
 
 async def test_workers_end_with_their_supervisor(tmp_path: Path, cascades: Path) -> None:
-    async with started(tmp_path) as process:
-        await process.ready()
+    async with started(tmp_path, workers="2") as process:
+        await all_ready(process)
         process.signal(signal.SIGKILL)
         assert await process.exit_status() == -signal.SIGKILL  # the log ends once the last of them has
     assert sorted(line["worker"] for line in process.log if line["event"] == "stopped") == [0, 1]
 
 
 async def test_a_reload_reaches_every_worker(tmp_path: Path, cascades: Path) -> None:
-    async with started(tmp_path) as process:
-        await process.ready()
+    async with started(tmp_path, workers="2") as process:
+        await all_ready(process)
         (cascades / "mine.yaml").write_text(GOOD)
         process.signal(signal.SIGHUP)
         assert {(await process.event("reloaded"))["worker"] for _ in range(2)} == {0, 1}
