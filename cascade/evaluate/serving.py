@@ -68,7 +68,7 @@ async def serving(
 
     With `only`, it has those cascades for `tenant`, loads no other's models, and is for this process alone.
     """
-    with nullcontext(settings) if only is None else _alone(settings) as chosen:
+    with nullcontext(settings) if only is None else alone(settings) as chosen:
         server = Server(chosen, cascades=None if only is None else lambda: {tenant: only})
         try:
             target = f"127.0.0.1:{await server.start()}"
@@ -79,9 +79,10 @@ async def serving(
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[Settings]:
+def alone(settings: Settings) -> Iterator[Settings]:
     """`settings` without what is for others: a store of its own, so that nothing measured is anybody's usage, and no
-    credentials, which this process would have to have. Nothing is remembered: every answer costs what it costs.
+    credentials, which this process would have to have. Nothing is remembered: every answer costs what it costs. Nothing
+    is refused for load or made cheaper by it: the load is the measurement.
     """
     with TemporaryDirectory(prefix="cascade-") as folder:
         own: dict[str, object] = dict.fromkeys(("tls_certificate", "tls_key", "tls_client_ca", "jwt_jwks"))
@@ -90,5 +91,6 @@ def _alone(settings: Settings) -> Iterator[Settings]:
             "host": "127.0.0.1",
             "require_credentials": False,
             "cache_mb": 0,
+            "overload": "fixed",
         }
         yield settings.model_copy(update=own)

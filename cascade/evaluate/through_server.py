@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from cascade.errors import InvalidInputError, NotFoundError, Violation
 from cascade.evaluate.collection import Candidates, Collection
+from cascade.evaluate.patience import patiently
 from cascade.evaluate.report import Report, measure
 from cascade.evaluate.runs import Observation, Stage, StageCost, rebuild
 from cascade_client import AsyncClient, DeadlineError, Document, Limits, Ranked
@@ -129,23 +130,27 @@ async def ask(
     client: AsyncClient, text: str, setup: Setup, top_k: int, documents: Sequence[Document] | None = None
 ) -> Observation:
     """What every stage ranked for one query, of `documents` or of the index."""
-    ranks: dict[str, dict[str, int]] = {}
-    last: Ranked | None = None
-    updates = client.rank_stream(
-        text,
-        cascade=setup.cascade,
-        index=setup.index if documents is None else "",
-        documents=documents or (),
-        top_k=top_k,
-        explain=True,
-        timeout=setup.timeout,
-    )
-    try:
-        async for update in updates:
+
+    async def stream(left: float) -> tuple[dict[str, dict[str, int]], Ranked | None]:
+        ranks: dict[str, dict[str, int]] = {}
+        last: Ranked | None = None
+        async for update in client.rank_stream(
+            text,
+            cascade=setup.cascade,
+            index=setup.index if documents is None else "",
+            documents=documents or (),
+            top_k=top_k,
+            explain=True,
+            timeout=left,
+        ):
             last = update.ranked
             for result in last.results:
                 for place in result.stages:
                     ranks.setdefault(place.stage, {})[result.doc_id] = place.rank
+        return ranks, last
+
+    try:
+        ranks, last = await patiently(stream, setup.timeout)
     except DeadlineError:
         return Observation({}, {}, unanswered=True)
     if last is None:

@@ -10,6 +10,7 @@ from cascade.config import CascadeConfig, PointwiseConfig, PointwiseTier, TierCo
 from cascade.errors import InvalidInputError, NotFoundError, Violation
 from cascade.evaluate.collection import Collection
 from cascade.evaluate.collection_index import Wanted, index_on_disk
+from cascade.evaluate.patience import patiently
 from cascade.evaluate.progress import bar, count
 from cascade.evaluate.serving import encoder_of, serving, with_room
 from cascade.evaluate.through_server import Setup
@@ -99,15 +100,7 @@ async def ask_all(
                 documents = [Document(d.doc_id, d.text, d.title, d.metadata) for d in own]
             top_k = min(limit, max(config.fuse.depth, len(documents), 1))
             try:
-                ranked = await client.rank(
-                    text,
-                    cascade=setup.cascade,
-                    index="" if documents else setup.index,
-                    documents=documents,
-                    top_k=top_k,
-                    explain=True,
-                    timeout=setup.timeout,
-                )
+                ranked = await _ranked(client, text, setup, documents, top_k)
             except DeadlineError:
                 found[query_id] = None
             else:
@@ -122,6 +115,21 @@ async def ask_all(
         raise failures.exceptions[0] from None  # the others follow from it
     kept = {q: scores for q in collection.queries if (scores := found[q]) is not None}
     return Gathered(kept, len(found) - len(kept))
+
+
+async def _ranked(client: AsyncClient, text: str, setup: Setup, documents: Sequence[Document], top_k: int) -> Ranked:
+    async def rank(left: float) -> Ranked:
+        return await client.rank(
+            text,
+            cascade=setup.cascade,
+            index="" if documents else setup.index,
+            documents=documents,
+            top_k=top_k,
+            explain=True,
+            timeout=left,
+        )
+
+    return await patiently(rank, setup.timeout)
 
 
 def scores_of(ranked: Ranked, config: CascadeConfig) -> TierScores | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cascade.config import parse
-from cascade.evaluate.serving import serving
+from cascade.evaluate.serving import alone, serving
 from cascade_server.control.state import Quota, Role
 from cascade_server.control.store import Store
 from cascade_server.settings import Settings
@@ -26,3 +26,10 @@ async def test_measuring_needs_no_key_and_is_nobodys_usage(tmp_path: Path) -> No
     assert store.state() == before
     assert store.usage(None) == []
     store.close()
+
+
+async def test_measuring_is_not_refused_for_the_load_that_it_makes(tmp_path: Path) -> None:
+    """Nor made cheaper: less would be measured than was asked for."""
+    settings = Settings(port=0, metrics_port=None, data_dir=tmp_path, overload="adaptive")
+    with alone(settings) as chosen:
+        assert chosen.overload == "fixed"
