@@ -11,6 +11,7 @@ CascadeError
 ├── OverloadedError        no room for more work now
 ├── BudgetExceededError    no time left, and no ranking exists to answer with
 └── StageError             a stage broke its promise or raised, and no ranking exists to answer with
+    └── UnsuitableError    what answered a stage cannot do what the stage needs, and would not the next time
 
 Facts are attributes, so that a caller need not parse the message. There are no status codes here: the server maps each
 class to one.
@@ -127,3 +128,7 @@ class StageError(CascadeError):
         self.stage = stage
         self.reason = reason
         super().__init__(f"stage {stage!r} failed: {reason}")
+
+
+class UnsuitableError(StageError):
+    """What an endpoint answered is not what the call needs, and would not be the next time."""

@@ -21,6 +21,7 @@ from cascade.errors import (
     NotFoundError,
     OverloadedError,
     StageError,
+    UnsuitableError,
     Violation,
 )
 from cascade_server.errors import (
@@ -47,6 +48,7 @@ CODES: dict[type[CascadeError], grpc.StatusCode] = {
     OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     BudgetExceededError: grpc.StatusCode.DEADLINE_EXCEEDED,
     StageError: grpc.StatusCode.INTERNAL,
+    UnsuitableError: grpc.StatusCode.FAILED_PRECONDITION,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
     StalledError: grpc.StatusCode.DEADLINE_EXCEEDED,
     UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,

@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass
 
 from cascade.budget import Budget
+from cascade.errors import UnsuitableError
 from cascade.inference.cost import CHARS_PER_TOKEN, CostEstimate
 from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER
 from cascade.rerank.listwise.echo import query_log_probabilities
 from cascade.rerank.listwise.endpoint import Endpoint
-from cascade.rerank.listwise.endpoint_client import UnsuitableError
 from cascade.rerank.listwise.likelihood_model import PROMPT, likelihood_parts
 from cascade.rerank.listwise.prompt import load_prompt
 

@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 import structlog
 
 from cascade.budget import Budget
-from cascade.errors import ModelLoadError, OverloadedError, StageError
+from cascade.errors import ModelLoadError, OverloadedError, StageError, UnsuitableError
 from cascade.inference.cost import CHARS_PER_TOKEN, CostEstimate
 from cascade.inference.model import BatchObserver, ModelStatus
-from cascade.rerank.listwise.endpoint_client import EndpointClient, UnsuitableError
+from cascade.rerank.listwise.endpoint_client import EndpointClient
 
 log = structlog.get_logger()
 

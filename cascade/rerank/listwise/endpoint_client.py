@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from cascade.budget import Budget
-from cascade.errors import ModelLoadError, OverloadedError, StageError
+from cascade.errors import ModelLoadError, OverloadedError, StageError, UnsuitableError
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient, Response
@@ -25,10 +25,6 @@ _BUSY = (429, 503)
 _REFUSED = {401: "check api_key_file", 403: "check api_key_file", 404: "check url, which ends in /v1, and model"}
 _NOT_DONE = (400, 405, 422, 501)
 _FIRST_PAUSE = 0.25
-
-
-class UnsuitableError(StageError):
-    """What an endpoint answered is not what the call needs, and would not be the next time."""
 
 
 class _PassingError(Exception):
