@@ -149,7 +149,7 @@ def _print(rungs: Sequence[Rung], *, as_json: bool) -> None:
 def _weighted(teacher: str) -> tuple[str, float]:
     """A teacher and how much it counts, of REFERENCE or REFERENCE=WEIGHT."""
     reference, _, weight = teacher.rpartition("=")
-    if not reference:
+    if not reference or Path(teacher).expanduser().exists():
         return teacher, 1.0
     try:
         found = float(weight)

@@ -64,3 +64,9 @@ def test_a_score_file_that_is_not_there_is_told(run: Callable[..., Any], folder:
     found = run("distill", "--data", folder, "--out", tmp_path / "out", "--teacher", tmp_path / "strong.trec")
     assert found.exit_code != 0
     assert "expected a file of scores" in found.stderr
+
+
+def test_a_path_may_have_an_equals_sign(run: Callable[..., Any], folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "rate=high.trec").write_text("nobody Q0 knows 1 1.0 this\n", encoding="utf-8")
+    found = run("distill", "--data", folder, "--out", tmp_path / "out", "--teacher", tmp_path / "rate=high.trec")
+    assert "no question has documents that all teachers score" in found.stderr
