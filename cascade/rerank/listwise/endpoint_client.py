@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
@@ -17,6 +17,8 @@ from cascade.errors import ModelLoadError, OverloadedError, StageError, Unsuitab
 if TYPE_CHECKING:
     from httpx2 import AsyncClient, Response
 
+T = TypeVar("T")
+
 log = structlog.get_logger()
 
 MOST_WAITING = 256
@@ -25,6 +27,16 @@ _BUSY = (429, 503)
 _REFUSED = {401: "check api_key_file", 403: "check api_key_file", 404: "check url, which ends in /v1, and model"}
 _NOT_DONE = (400, 405, 422, 501)
 _FIRST_PAUSE = 0.25
+
+
+async def at_once(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What each call returns, in order. When one raises or this is cancelled, those that are left are ended."""
+    asking = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return await asyncio.gather(*asking)
+    finally:
+        for call in asking:
+            call.cancel()
 
 
 class _PassingError(Exception):

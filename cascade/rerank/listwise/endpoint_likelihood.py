@@ -12,6 +12,7 @@ from cascade.errors import CascadeError
 from cascade.inference.cost import approximate_tokens
 from cascade.rerank.listwise.echo_reader import EchoReader
 from cascade.rerank.listwise.endpoint import piece
+from cascade.rerank.listwise.endpoint_client import at_once
 from cascade.stages import Scores, Usage
 from cascade.types import Candidate, Query, Truncation
 
@@ -88,12 +89,7 @@ class _Asking:
 
     async def scores(self, passages: Sequence[str]) -> list[float | None]:
         """One for each passage, None for those without. Raises when that is all of them."""
-        asking = [asyncio.ensure_future(self._score(text)) for text in passages]
-        try:
-            found = await asyncio.gather(*asking)
-        finally:
-            for call in asking:  # those that are left when this one is cancelled
-                call.cancel()
+        found = await at_once(self._score(text) for text in passages)
         if found.count(None) == len(found):
             raise self._failures[0] if self._failures else TimeoutError
         return found

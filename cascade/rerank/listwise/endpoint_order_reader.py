@@ -13,6 +13,7 @@ from cascade.errors import CascadeError, OverloadedError, StageError
 from cascade.inference.cost import CHARS_PER_TOKEN, CostEstimate
 from cascade.inference.scored import PROBE
 from cascade.rerank.listwise.endpoint import Completion, Endpoint, piece
+from cascade.rerank.listwise.endpoint_client import at_once
 from cascade.rerank.listwise.endpoint_reader import AROUND
 from cascade.rerank.listwise.list_check import PAIR, pair_problem
 from cascade.rerank.listwise.list_prompt import ListPrompt
@@ -149,12 +150,7 @@ class _Asking:
 
     async def _answers(self, lists: Lists) -> list[Answer]:
         """As many, from the first, as were answered or failed before time ran out."""
-        asking = [asyncio.ensure_future(self._answer(one)) for one in lists]
-        try:
-            found = await asyncio.gather(*asking)
-        finally:
-            for call in asking:  # those that are left when this one is cancelled
-                call.cancel()
+        found = await at_once(self._answer(one) for one in lists)
         late = found.index(None) if None in found else len(found)
         return [answer for answer in found[:late] if answer is not None]
 
