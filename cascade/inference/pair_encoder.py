@@ -14,6 +14,7 @@ from sentence_transformers.util import fullname
 from torch import Tensor, nn
 
 from cascade.errors import ModelLoadError
+from cascade.inference.text_encoder import DOCUMENT_PROMPTS, QUERY_PROMPTS
 from cascade.inference.truncation import shares
 
 _CLOSED = -1e4
@@ -24,21 +25,41 @@ class PairEncoder(InputModule):
     """A sentence-transformers module that scores pairs with a BERT bi-encoder's weights.
 
     Query and passage stand in one sequence, each with its own [CLS] ... [SEP] and with positions from 0, as the
-    bi-encoder saw them. Attention between the two passes a gate: a learned bias for each layer and head is added to
-    its logits. The score is `scale` times the cosine of the two mean-pooled segments, plus a linear head on the two
-    [CLS] states that starts at 0. So an untrained pair encoder ranks like its bi-encoder, where a new classification
-    head would have to learn everything that the bi-encoder knows already.
+    bi-encoder saw them, behind the prompts that it was trained with, if any. Attention between the two passes a gate:
+    a learned bias for each layer and head is added to its logits. The score is `scale` times the cosine of the two
+    mean-pooled segments, plus a linear head on the two [CLS] states that starts at 0. So an untrained pair encoder
+    ranks like its bi-encoder, where a new classification head would have to learn everything that the bi-encoder
+    knows already.
     """
 
     config_file_name = "pair_encoder.json"
-    config_keys: list[str] = ["scale", "max_seq_length"]  # noqa: RUF012  # declared so by the library
+    config_keys: list[str] = [  # noqa: RUF012  # declared so by the library
+        "scale",
+        "max_seq_length",
+        "query_prompt",
+        "passage_prompt",
+    ]
 
-    def __init__(self, bert: nn.Module, tokenizer: Any, *, scale: float = 20.0, max_seq_length: int = 256) -> None:
+    def __init__(
+        self,
+        bert: nn.Module,
+        tokenizer: Any,
+        *,
+        scale: float = 20.0,
+        max_seq_length: int = 256,
+        query_prompt: str = "",
+        passage_prompt: str = "",
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # the base class has no annotations
         self.bert = cast("Any", bert)
         self.tokenizer = tokenizer
         self.scale = scale
         self.max_seq_length = max_seq_length
+        self.query_prompt, self.passage_prompt = query_prompt, passage_prompt
+        # A space at the end of a prompt belongs to the text's first token.
+        prompts = tokenizer([query_prompt.rstrip(), passage_prompt.rstrip()], add_special_tokens=False)["input_ids"]
+        self.openings: tuple[list[int], ...] = tuple([int(tokenizer.cls_token_id), *ids] for ids in prompts)
+        """Token ids that the query, and the passage, begin with."""
         config = self.bert.config
         self.gate = nn.Parameter(torch.full((config.num_hidden_layers, config.num_attention_heads), _START))
         self.head = nn.Linear(2 * config.hidden_size, 1)
@@ -59,14 +80,15 @@ class PairEncoder(InputModule):
 
     def collate(self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> dict[str, Any]:
         """The tensors of pairs of token ids without special tokens."""
-        tokenizer = cast("Any", self.tokenizer)
-        first, last = tokenizer.cls_token_id, tokenizer.sep_token_id
+        last = cast("Any", self.tokenizer).sep_token_id
+        asking, reading = self.openings
         length = max(len(query) + len(passage) for query, passage in rows) + self.special_tokens
         fields = torch.zeros(3, len(rows), length, dtype=torch.long)
         fields[2] = -1  # padding belongs to no segment
         for row, (query, passage) in enumerate(rows):
-            asked, read = len(query) + 2, len(passage) + 2
-            fields[0, row, : asked + read] = torch.tensor([first, *query, last, first, *passage, last])
+            first, second = [*asking, *query, last], [*reading, *passage, last]
+            asked, read = len(first), len(second)
+            fields[0, row, : asked + read] = torch.tensor(first + second)
             fields[1, row, : asked + read] = torch.cat([torch.arange(asked), torch.arange(read)])
             fields[2, row, : asked + read] = torch.tensor([0] * asked + [1] * read)
         return {"input_ids": fields[0], "position_ids": fields[1], "segments": fields[2]}
@@ -111,7 +133,7 @@ class PairEncoder(InputModule):
     @property
     def special_tokens(self) -> int:
         """How many a pair has beside those of its texts."""
-        return 4
+        return sum(map(len, self.openings)) + 2
 
     def _encode(self, texts: Sequence[str]) -> dict[str, list[int]]:
         unique = list(dict.fromkeys(texts))
@@ -143,7 +165,8 @@ class PairEncoder(InputModule):
     def graft(cls, base: str, *, layers: Sequence[int] | None = None, max_seq_length: int = 256) -> Self:
         """An untrained pair encoder over a BERT bi-encoder with mean pooling, or over some of its layers.
 
-        Raises ModelLoadError for another architecture.
+        The prompts that the bi-encoder was trained with are put before its texts here too. Raises ModelLoadError for
+        another architecture.
         """
         from transformers import AutoConfig, AutoModel, AutoTokenizer
 
@@ -157,7 +180,7 @@ class PairEncoder(InputModule):
             attention_probs_dropout_prob=0.0,
             dtype=torch.float32,
         )
-        module = cls(bert, AutoTokenizer.from_pretrained(base), max_seq_length=max_seq_length)
+        module = cls(bert, AutoTokenizer.from_pretrained(base), max_seq_length=max_seq_length, **_prompts(base))
         return module if layers is None else module.kept(layers)
 
     def kept(self, layers: Sequence[int]) -> Self:
@@ -166,6 +189,16 @@ class PairEncoder(InputModule):
         self.bert.config.num_hidden_layers = len(layers)
         self.gate = nn.Parameter(self.gate.data[list(layers)].clone())
         return self
+
+
+def _prompts(base: str) -> dict[str, Any]:
+    """Those that the bi-encoder in a folder names for queries and for documents."""
+    config = Path(base) / "config_sentence_transformers.json"
+    named = json.loads(config.read_text(encoding="utf-8")).get("prompts", {}) if config.is_file() else {}
+    first = (
+        next((named[name] for name in names if named.get(name)), "") for names in (QUERY_PROMPTS, DOCUMENT_PROMPTS)
+    )
+    return dict(zip(("query_prompt", "passage_prompt"), first, strict=True))
 
 
 def load_cross_encoder(folder: str, *, device: str = "cpu") -> CrossEncoder:

@@ -51,20 +51,19 @@ class PairHead(Protocol):
 class GatedHead:
     """That of a pair encoder: the cosine of the two texts' mean states, and a line on their first states."""
 
-    special_tokens = 4
-
     def __init__(self, module: PairEncoder) -> None:
         tokenizer: Any = module.tokenizer
-        self._first, self._last = int(tokenizer.cls_token_id), int(tokenizer.sep_token_id)
+        self.special_tokens = module.special_tokens
+        self._openings, self._last = module.openings, int(tokenizer.sep_token_id)
         self._scale = float(module.scale)
         self._weight = module.head.weight.detach().float().cpu().numpy()[0].copy()
         self._bias = np.float32(module.head.bias.detach().float().cpu().item())
 
     def tokens(self, query: Ids, passage: Ids) -> Tokens:
         """As promised by `PairHead`."""
-        asked, read = len(query) + 2, len(passage) + 2
-        edges = [self._first], [self._last]
-        ids = np.concatenate([edges[0], query, edges[1], edges[0], passage, edges[1]]).astype(np.int64)
+        asking, reading = self._openings
+        asked, read = len(asking) + len(query) + 1, len(reading) + len(passage) + 1
+        ids = np.concatenate([asking, query, [self._last], reading, passage, [self._last]]).astype(np.int64)
         positions = np.concatenate([np.arange(asked), np.arange(read)])
         return Tokens(ids, positions, np.zeros(asked + read, dtype=np.int64), np.repeat([0, 1], [asked, read]))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any, cast
 
@@ -72,6 +74,26 @@ def test_with_its_gates_shut_it_scores_by_the_bi_encoders_cosine(tiny_bert: Path
             states = module.bert(**cast("Any", module.tokenizer)(text, return_tensors="pt")).last_hidden_state
             vectors.append(states.mean(dim=1))
     assert score == pytest.approx(20 * float(torch.cosine_similarity(*vectors)), abs=1e-4)
+
+
+def test_the_prompts_of_the_bi_encoder_stand_before_the_texts(tiny_bert: Path, tmp_path: Path) -> None:
+    base, saved = tmp_path / "base", tmp_path / "saved"
+    shutil.copytree(tiny_bert, base)
+    prompts = {"prompts": {"query": "what is ", "document": "facts: "}}
+    (base / "config_sentence_transformers.json").write_text(json.dumps(prompts), encoding="utf-8")
+    prompted, plain = PairEncoder.graft(str(base)).eval(), PairEncoder.graft(str(tiny_bert)).eval()
+    as_cross_encoder(prompted).save_pretrained(str(saved), create_model_card=False)
+
+    with torch.inference_mode():
+        (expected,) = plain(plain.preprocess([("what is tea", "facts: milk")]))["scores"][0].tolist()
+        (found,) = prompted(prompted.preprocess([("tea", "milk")]))["scores"][0].tolist()
+    served = CrossEncoderModel(str(saved), device="cpu", backend="torch-fp32")
+    served.ensure_loaded()
+    scored = served.score_pairs("tea", ["milk"], max_length=64, max_batch_tokens=64)
+
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert scored.scores == pytest.approx([expected], abs=1e-5)
+    assert scored.tokens == len(prompted.preprocess([("tea", "milk")])["input_ids"][0])
 
 
 def test_a_score_does_not_depend_on_the_batch(served: CrossEncoderModel) -> None:
