@@ -121,12 +121,15 @@ def late_interaction(
 def pack(
     model: Annotated[Path, typer.Argument(help="The folder of a finished cross-encoder or late interaction model.")],
     out: Annotated[Path, typer.Option("--out", help="Where the small files go.")],
+    base: Annotated[str, typer.Option(help="What a cross-encoder began as.")] = "embedded:all-minilm-l6-v2",
 ) -> None:
-    """Write a model trained from all-MiniLM-L6-v2 as its eight-bit difference to it, for shipping."""
+    """Write a trained model as its eight-bit difference to the bi-encoder it began as, for shipping."""
     from cascade.weights import cross_encoder, late_interaction, resolve
 
-    ship = late_interaction.ship if late_interaction.is_one(model) else cross_encoder.ship
-    size = ship(model, resolve("embedded:all-minilm-l6-v2"), out)
+    if late_interaction.is_one(model):
+        size = late_interaction.ship(model, resolve(late_interaction.BASE), out)
+    else:
+        size = cross_encoder.ship(model, base, out)
     typer.echo(f"{out}: {size / 1e6:.1f} MB")
 
 

@@ -1,4 +1,4 @@
-"""The embedded cross-encoders: all-MiniLM-L6-v2, or some of its layers, plus a shipped difference."""
+"""The embedded cross-encoders: an embedded bi-encoder, or some of its layers, plus a shipped difference."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cascade.errors import ModelLoadError
-from cascade.weights import all_minilm
 from cascade.weights.cache import ensure, fingerprint
 from cascade.weights.difference import nearest_layers, pack, unpack, with_layers
+from cascade.weights.resolver import resolve, resolve_model
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 SHIPPED = Path(__file__).parent
+BASE = "embedded:all-minilm-l6-v2"
+"""What a model is a difference to that names no other."""
 
 _DIFFERENCE = "difference.safetensors"
 _CONFIGS = ("config.json", "config_sentence_transformers.json", "modules.json", "pair_encoder.json")
@@ -24,26 +26,24 @@ _UNUSED = ("pooler.", "embeddings.position_ids")  # of the base: a pair encoder 
 
 
 def materialise(cache_root: Path, name: str = "cross-encoder") -> Path:
-    """A folder of a pair encoder; written in about a second at first use."""
-    base = all_minilm.materialise(cache_root)
+    """A folder of a pair encoder; written in about a second at first use, or ten where its base is large."""
     shipped = SHIPPED / name
     files = [shipped / file for file in (_DIFFERENCE, *_CONFIGS)]
     for path in files:
         if not path.is_file():
             reason = f'found no {path.name} in {path.parent}; reinstall with pip install "cascade-ranking"'
             raise ModelLoadError(f"embedded:{name}", reason)
+    base = resolve(_said(shipped).get("base", BASE), cache_root=cache_root)
     version = fingerprint([*files, base / "model.safetensors"])
     return ensure(cache_root, name, version, lambda folder: restore(base, shipped, folder))
 
 
 def restore(base: Path, shipped: Path, folder: Path) -> None:
     """Writes into `folder` the model whose difference to the bi-encoder in `base` is in `shipped`."""
-    from safetensors import safe_open
     from safetensors.torch import load_file, save_file
     from transformers import AutoTokenizer
 
-    with safe_open(shipped / _DIFFERENCE, "pt") as file:
-        layers = [int(layer) for layer in file.metadata()["layers"].split()]
+    layers = [int(layer) for layer in _said(shipped)["layers"].split()]
     trained = unpack(load_file(shipped / _DIFFERENCE), with_layers(_backbone(base), layers))
     save_file(trained, folder / "model.safetensors", metadata={"format": "pt"})
     for name in _CONFIGS:
@@ -51,11 +51,12 @@ def restore(base: Path, shipped: Path, folder: Path) -> None:
     AutoTokenizer.from_pretrained(base, local_files_only=True).save_pretrained(folder)
 
 
-def ship(trained: Path, base: Path, shipped: Path) -> int:
+def ship(trained: Path, base: str, shipped: Path) -> int:
     """Writes into `shipped` what `restore` needs to rebuild the pair encoder in `trained`; its size in bytes.
 
-    Each layer is kept as its difference to the layer of `base` that it is nearest to, so that a student of a few
-    layers packs as small as it can, whichever layers it was made from. Raises ModelLoadError for another model.
+    `base` is a reference such as BASE, or a folder. Each layer is kept as its difference to the layer of `base` that it
+    is nearest to, so that a student of a few layers packs as small as it can, whichever layers it was made from. Raises
+    ModelLoadError for another model.
     """
     from safetensors.torch import load_file, save_file
 
@@ -64,16 +65,25 @@ def ship(trained: Path, base: Path, shipped: Path) -> int:
             reason = f"found no {name} in it, expected the folder of a trained pair encoder"
             raise ModelLoadError(str(trained), reason)
     tensors = load_file(trained / "model.safetensors")
-    start = _backbone(base)
+    start = _backbone(Path(resolve_model(base)))
     layers = nearest_layers(tensors, start)
     packed = pack(tensors, with_layers(start, layers))
     shipped.mkdir(parents=True, exist_ok=True)
-    metadata = {"format": "pt", "layers": " ".join(map(str, layers))}
+    metadata = {"format": "pt", "layers": " ".join(map(str, layers)), "base": base}
     save_file(packed, shipped / _DIFFERENCE, metadata=metadata)
     (shipped / _DIFFERENCE).chmod(0o644)  # safetensors writes files that only the owner may read
     for name in _CONFIGS:
         shutil.copyfile(trained / name, shipped / name)
     return (shipped / _DIFFERENCE).stat().st_size
+
+
+def _said(shipped: Path) -> Mapping[str, str]:
+    """What stands beside a difference's tensors."""
+    from safetensors import safe_open
+
+    with safe_open(shipped / _DIFFERENCE, "pt") as file:
+        found: Mapping[str, str] = file.metadata()
+    return found
 
 
 def _backbone(base: Path) -> Mapping[str, Tensor]:

@@ -41,8 +41,8 @@ def pack(trained: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[str,
 
 
 def unpack(packed: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The trained tensors in fp32: `base` plus the kept changes."""
-    restored = {name: tensor.float() for name, tensor in base.items()}
+    """The trained tensors: `base` plus the kept changes, which are in fp32; the others are as they were."""
+    restored = dict(base)
     for key, kept in packed.items():
         if key.endswith(_QUANTISED):
             name = key.removesuffix(_QUANTISED)
@@ -52,7 +52,7 @@ def unpack(packed: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[str
             change = kept.float()
         else:
             continue
-        restored[name] = restored[name] + change if name in restored else change
+        restored[name] = restored[name].float() + change if name in restored else change
     return restored
 
 

@@ -18,6 +18,7 @@ EMBEDDED = {
     "cross-encoder-l3": "cascade.weights.cross_encoder_l3",
     "late-interaction": "cascade.weights.late_interaction",
     "listwise": "cascade.weights.listwise",
+    "multilingual-e5-small": "cascade.weights.multilingual_e5",
     "smollm2-135m-instruct": "cascade.weights.smollm2",
 }
 

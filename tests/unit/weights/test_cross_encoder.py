@@ -47,7 +47,7 @@ def test_a_trained_model_of_few_layers_comes_back_from_what_is_shipped(tiny_bert
             parameter += torch.randn_like(parameter) * 1e-3
     trained, shipped, restored = tmp_path / "trained", tmp_path / "shipped", tmp_path / "restored"
     _save(module, trained)
-    size = cross_encoder.ship(trained, tiny_bert, shipped)
+    size = cross_encoder.ship(trained, str(tiny_bert), shipped)
     restored.mkdir()
     cross_encoder.restore(tiny_bert, shipped, restored)
 
@@ -63,7 +63,7 @@ def test_a_trained_model_of_few_layers_comes_back_from_what_is_shipped(tiny_bert
 
 def test_another_kind_of_cross_encoder_is_not_packed(tiny_cross_encoder: Path, tiny_bert: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match="expected the folder of a trained pair encoder"):
-        cross_encoder.ship(tiny_cross_encoder, tiny_bert, tmp_path)
+        cross_encoder.ship(tiny_cross_encoder, str(tiny_bert), tmp_path)
 
 
 def test_missing_shipped_files_tell_to_reinstall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
