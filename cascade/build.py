@@ -35,11 +35,14 @@ from cascade.rerank.cross_encoder import CrossEncoderReranker
 from cascade.rerank.identity import IdentityReranker
 from cascade.rerank.late_interaction import LateInteractionReranker
 from cascade.rerank.listwise.echo_reader import EchoReader
+from cascade.rerank.listwise.endpoint_joint import EndpointJointReranker
 from cascade.rerank.listwise.endpoint_likelihood import EndpointLikelihoodReranker
 from cascade.rerank.listwise.endpoint_order_reader import EndpointOrderReader
 from cascade.rerank.listwise.endpoint_reader import EndpointReader
 from cascade.rerank.listwise.joint import JointReranker
+from cascade.rerank.listwise.joint_head import JointHead
 from cascade.rerank.listwise.joint_model import JointModel
+from cascade.rerank.listwise.joint_reader import JointReader
 from cascade.rerank.listwise.language_model import LanguageModel
 from cascade.rerank.listwise.likelihood import LikelihoodReranker
 from cascade.rerank.listwise.likelihood_model import LikelihoodModel
@@ -146,6 +149,14 @@ def _reranker(config: TierConfig, models: Loan) -> Reranker:
                 max_query_tokens=config.max_query_tokens,
                 max_doc_tokens=config.max_doc_tokens,
                 max_batch_tokens=config.max_batch_tokens,
+            )
+        case JointConfig(endpoint=EndpointConfig() as endpoint):
+            return EndpointJointReranker(
+                config.name,
+                JointReader(models.endpoint(endpoint), models.get(JointHead, config.model)),
+                max_doc_tokens=config.max_doc_tokens,
+                max_block_tokens=config.max_block_tokens,
+                concurrency=config.concurrency,
             )
         case JointConfig():
             return JointReranker(

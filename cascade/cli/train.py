@@ -152,6 +152,18 @@ def average(
     typer.echo(f"{averaged(weights, base, out)}")
 
 
+@app.command("export-gguf")
+def export_gguf(
+    model: Annotated[str, typer.Argument(help="embedded:NAME, or the folder of a joint model.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Where the file goes.")],
+) -> None:
+    """Write the layers of a joint model as a GGUF file, for a server that tells every token's hidden state."""
+    from cascade.rerank.listwise.joint_gguf import export_gguf as exported
+
+    size = exported(model, out)
+    typer.echo(f"{out}: {size / 1e6:.1f} MB")
+
+
 @app.command("listwise")
 def listwise(
     data: Data,

@@ -15,25 +15,26 @@ LanguageBackend = Literal["auto", "torch-fp32", "torch-bf16", "native-int8"]
 
 
 class JointConfig(Tier):
-    """A listwise LLM tier: one forward pass scores a block of documents by marker tokens."""
+    """A listwise LLM tier: one forward pass scores a block of documents by marker tokens.
+
+    With `endpoint` the layers run there, at most `concurrency` blocks of a request at once, and only tokenizer and
+    projector of `model` here. The server must give one vector for every token in v1/embeddings, and its model be the
+    file that `cascade train export-gguf` wrote.
+    """
 
     kind: Literal["joint"]
     name: Name = "listwise"
     model: Model = "embedded:listwise"
+    endpoint: EndpointConfig | None = None
+    concurrency: int = Field(4, ge=1, le=64)
     backend: LanguageBackend = "auto"
     max_doc_tokens: int = Field(256, ge=16)
     max_block_tokens: int = Field(2048, ge=256)
 
-    @model_validator(mode="before")
-    @classmethod
-    def it_runs_here(cls, said: object) -> object:
-        """An endpoint tells what a model writes; joint reads what stands in its middle."""
-        if isinstance(said, dict) and said.get("endpoint") is not None:
-            raise ValueError(
-                "found an endpoint, but joint reads hidden states, which no such API tells; leave endpoint out, or "
-                "choose logits, permutation, setwise, tournament or likelihood"
-            )
-        return said
+    @property
+    def model_in_use(self) -> str:
+        """That of the endpoint, where there is one."""
+        return self.model if self.endpoint is None else self.endpoint.model
 
 
 class LikelihoodConfig(PointwiseTier):

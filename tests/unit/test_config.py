@@ -140,14 +140,15 @@ def test_a_tier_behind_an_endpoint_names_the_endpoint_s_model() -> None:
     assert config.tiers[0].model_in_use == "large"
 
 
-def test_a_likelihood_tier_can_run_behind_an_endpoint_and_joint_says_why_it_cannot() -> None:
+def test_a_likelihood_tier_and_a_joint_one_can_run_behind_an_endpoint() -> None:
     endpoint = "endpoint: {url: 'http://localhost:8000/v1', model: large}"
     config = parse(
         f"retrieve: [{{kind: bm25}}]\ntiers: [{{kind: likelihood, depth: 5, bos: <s>, {endpoint}}}]", "c.yaml"
     )
     assert config.tiers[0].model_in_use == "large"
-    joint = f"retrieve: [{{kind: bm25}}]\ntiers: [{{kind: joint, depth: 5, {endpoint}}}]"
-    assert "joint: found an endpoint, but joint reads hidden states, which no such API tells" in problem(joint)
+    joint = parse(f"retrieve: [{{kind: bm25}}]\ntiers: [{{kind: joint, depth: 5, {endpoint}}}]", "c.yaml").tiers[0]
+    assert (joint.model_in_use, getattr(joint, "model", "")) == ("large", "embedded:listwise")
+    assert "concurrency" in problem("retrieve: [{kind: bm25}]\ntiers: [{kind: joint, depth: 5, concurrency: 0}]")
     local = "retrieve: [{kind: bm25}]\ntiers: [{kind: likelihood, depth: 5, bos: <s>}]"
     assert "found bos '<s>' without an endpoint" in problem(local)
 

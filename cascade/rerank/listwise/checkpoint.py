@@ -12,7 +12,7 @@ from cascade.errors import ModelLoadError
 if TYPE_CHECKING:
     import torch
 
-    from cascade.rerank.listwise.network import JointNetwork
+    from cascade.rerank.listwise.network import JointNetwork, Projector
 
 SETTINGS = "joint.json"
 WEIGHTS = "joint.safetensors"
@@ -63,18 +63,27 @@ def load_network(folder: Path, settings: JointSettings, source: str, dtype: torc
     from safetensors.torch import load_file
 
     from cascade.rerank.listwise.decoder import ATTENTION
-    from cascade.rerank.listwise.network import JointNetwork, Projector, load_backbone
+    from cascade.rerank.listwise.network import JointNetwork, load_backbone
 
     learned = load_file(str(folder / WEIGHTS))
     backbone = load_backbone(source, layers=settings.layers, dtype=dtype, attention=ATTENTION)
-    projector = Projector(backbone.config.hidden_size, settings.inner_size, settings.out_size)
-    prefix = "projector."
-    projector.load_state_dict({n.removeprefix(prefix): w.float() for n, w in learned.items() if n.startswith(prefix)})
     for name in (n.removesuffix(DOWN) for n in learned if n.endswith(DOWN)):
         weight = backbone.get_submodule(name).weight.data
         change = settings.scale * (learned[name + UP].float() @ learned[name + DOWN].float())
         weight.copy_(weight.float() + change)
-    return JointNetwork(backbone, projector).eval()
+    return JointNetwork(backbone, load_projector(folder, settings, backbone.config.hidden_size)).eval()
+
+
+def load_projector(folder: Path, settings: JointSettings, hidden_size: int) -> Projector:
+    """The projector of `folder`, for states of `hidden_size`."""
+    from safetensors.torch import load_file
+
+    from cascade.rerank.listwise.network import Projector
+
+    projector, prefix = Projector(hidden_size, settings.inner_size, settings.out_size), "projector."
+    learned = load_file(str(folder / WEIGHTS))
+    projector.load_state_dict({n.removeprefix(prefix): w.float() for n, w in learned.items() if n.startswith(prefix)})
+    return projector.eval()
 
 
 def save_network(network: JointNetwork, settings: JointSettings, folder: Path) -> None:

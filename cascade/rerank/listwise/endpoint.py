@@ -1,9 +1,10 @@
 """A language model behind an OpenAI-compatible server, which the listwise kinds can ask in place of a local one.
 
 `complete` gives what the model writes (kind permutation), `first_token` its log-probabilities for the first token of an
-answer (logits, setwise, tournament), `echo` those of what it reads (likelihood). The chat template, which only `echo`
-goes without, is the server's matter. A kind runs its self-test once by `ensure_passes`, as it does with a local
-`LanguageModel`, and sends no user text that did not go through `piece`.
+answer (logits, setwise, tournament), `echo` those of what it reads (likelihood), `token_vectors` its hidden states
+(joint). The chat template, which the last two go without, is the server's matter. A kind runs its self-test once by
+`ensure_passes`, as it does with a local model, and sends no user text that did not go through `piece`, or that is not
+in token ids.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,6 +83,15 @@ class Echo:
 
     read: tuple[tuple[str, float | None], ...]
     written: int
+    tokens: int
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVectors:
+    """A vector for each token of a text, as the server sent them, tokens, and the seconds waited for a free place."""
+
+    vectors: Sequence[Sequence[float]]
     tokens: int
     waited: float
 
@@ -189,7 +199,7 @@ class Endpoint:
     async def echo(self, text: str, *, budget: Budget) -> Echo:
         """How likely each token of `text` is after those before it. Raises as `complete` does."""
         # One token more, for which nobody asks: some servers take none for as many as there is room for.
-        wanted = {"prompt": text, "max_tokens": 1, "echo": True, "logprobs": 1}
+        wanted = {"prompt": text, "max_tokens": 1, "temperature": 0, "echo": True, "logprobs": 1}
         answer, waited = await self._ask("completions", wanted, budget)
         try:
             told = answer["choices"][0]["logprobs"]
@@ -199,16 +209,30 @@ class Endpoint:
             raise self._misread("log-probabilities of the prompt's own tokens (echo with logprobs)") from error
         return Echo(read, _tokens(answer, "completion_tokens", otherwise=1), _tokens(answer), waited)
 
+    async def token_vectors(self, text: str, *, budget: Budget) -> TokenVectors:
+        """The last hidden state of every token of `text`; its rows are not looked into. Raises as `complete` does."""
+        answer, waited = await self._ask("embeddings", {"input": text}, budget)
+        try:
+            vectors = answer["data"][0]["embedding"]
+            if vectors and isinstance(vectors[0], (int, float)):
+                told = "it gave one vector for a whole text (pooled), expected one for every token; let it not pool"
+                raise UnsuitableError(self.reference, told)
+        except (KeyError, IndexError, TypeError) as error:
+            raise self._misread("embeddings of tokens") from error
+        if not isinstance(vectors, list):
+            raise self._misread("embeddings of tokens")
+        return TokenVectors(vectors, _tokens(answer), waited)
+
     async def _chat(
         self, prompt: str, more: Mapping[str, Any], budget: Budget, example: tuple[str, str] | None = None
     ) -> tuple[dict[str, Any], float]:
         turns = zip(("user", "assistant", "user"), (*(example or ()), prompt), strict=False)
         messages = [{"role": role, "content": content} for role, content in turns]
-        return await self._ask("chat/completions", {"messages": messages, **more}, budget)
+        return await self._ask("chat/completions", {"messages": messages, "temperature": 0, **more}, budget)
 
     async def _ask(self, path: str, wanted: Mapping[str, Any], budget: Budget) -> tuple[dict[str, Any], float]:
         start = time.perf_counter()
-        body = {"model": self._model, "temperature": 0, **wanted}
+        body = {"model": self._model, **wanted}
         answer, waited = await self._client.post(path, body, budget=budget)
         tokens = _tokens(answer)
         self.cost.observe(tokens, time.perf_counter() - start - waited)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-
-import structlog
+from functools import partial
 
 from cascade.budget import Budget
-from cascade.errors import CascadeError
 from cascade.inference.cost import approximate_tokens
-from cascade.rerank.listwise.echo_reader import EchoReader
+from cascade.rerank.listwise.asking import SHARE, Asking, completed
+from cascade.rerank.listwise.echo_reader import EchoReader, Likelihood
 from cascade.rerank.listwise.endpoint import piece
-from cascade.rerank.listwise.endpoint_client import at_once
 from cascade.stages import Scores, Usage
 from cascade.types import Candidate, Query, Truncation
 
-log = structlog.get_logger()
-
 _MAX_QUERY_TOKENS = 512
-_SHARE = 0.95
-"""Of a tier's time for its calls: what came of them must still reach the engine."""
 
 
 class EndpointLikelihoodReranker:
@@ -58,13 +51,14 @@ class EndpointLikelihoodReranker:
         if not asked.strip() or not candidates:
             unread = self._cut(candidates, [(0, total) for _, _, total in pieces])
             return Scores((0.0,) * len(candidates), Usage(truncations=unread))
-        within = budget.share(_SHARE)
+        within = budget.share(SHARE)
         await self._reader.ensure_ready(within)
-        asking = _Asking(self._reader, asked, within, self._concurrency)
-        values = await asking.scores([text for text, _, _ in pieces])
+        asking: Asking[Likelihood] = Asking(self._reader.reference, [1] * len(pieces), within, self._concurrency)
+        found = await asking.answers([partial(self._reader.read, asked, text, within) for text, _, _ in pieces])
+        values = [None if told is None else told.score for told in found]
         cut = self._cut(candidates, [(kept, total) for _, kept, total in pieces])
         return Scores(
-            _completed(values), Usage(asking.waited, asking.tokens, cut, values.count(None), asking.lacks(values))
+            completed(values), Usage(asking.waited, asking.tokens, cut, values.count(None), asking.lacks(found))
         )
 
     def _cut(self, candidates: Sequence[Candidate], seen: Sequence[tuple[int, int]]) -> tuple[Truncation, ...]:
@@ -73,58 +67,3 @@ class EndpointLikelihoodReranker:
             for candidate, (kept, total) in zip(candidates, seen, strict=True)
             if kept < total
         )
-
-
-class _Asking:
-    """One request's passages."""
-
-    def __init__(self, reader: EchoReader, query: str, budget: Budget, concurrency: int) -> None:
-        self.tokens = 0
-        self.waited = 0.0
-        self._reader = reader
-        self._query = query
-        self._budget = budget
-        self._places = asyncio.Semaphore(concurrency)
-        self._failures: list[Exception] = []
-
-    async def scores(self, passages: Sequence[str]) -> list[float | None]:
-        """One for each passage, None for those without. Raises when that is all of them."""
-        found = await at_once(self._score(text) for text in passages)
-        if found.count(None) == len(found):
-            raise self._failures[0] if self._failures else TimeoutError
-        return found
-
-    def lacks(self, values: Sequence[float | None]) -> str:
-        """What the answer lacks, in a sentence; empty when nothing."""
-        lacks, failed = [], len(self._failures)
-        if failed:
-            documents = "one document" if failed == 1 else f"{failed} documents"
-            first = str(self._failures[0]) or "it did not answer in time"
-            log.warning("documents_without_score", endpoint=self._reader.reference, documents=failed, problem=first)
-            lacks.append(f"{documents} of {len(values)} got no score and come last: {first}")
-        if values.count(None) > failed:
-            lacks.append(
-                f"time ran out when {len(values) - values.count(None)} of {len(values)} documents had a score, and the "
-                "others come last; allow a larger budget for all of them"
-            )
-        return "; ".join(lacks)
-
-    async def _score(self, passage: str) -> float | None:
-        async with self._places:
-            if self._budget.expired:
-                return None
-            try:
-                told = await self._reader.read(self._query, passage, self._budget)
-            except (CascadeError, TimeoutError) as error:
-                if not self._budget.expired:
-                    self._failures.append(error)
-                return None
-            self.tokens += told.tokens
-            self.waited += told.waited
-            return told.score
-
-
-def _completed(values: Sequence[float | None]) -> tuple[float, ...]:
-    """With what stands in for those that are missing: below all others by 1 to 2, in the order received."""
-    least = min(value for value in values if value is not None)
-    return tuple(least - 1.0 - place / len(values) if value is None else value for place, value in enumerate(values))

@@ -153,7 +153,7 @@ def _model(tier: TierConfig) -> ModelKey | None:
             return ModelKey("cross_encoder", tier.model, tier.backend, tier.deterministic)
         case LateInteractionConfig():
             return ModelKey("multi_vector", tier.model, tier.backend, tier.deterministic)
-        case JointConfig():
+        case JointConfig(endpoint=None):
             return ModelKey("joint", tier.model, tier.backend)
         case LikelihoodConfig(endpoint=None):
             return ModelKey("likelihood", tier.model, tier.backend)

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from cascade.config import CascadeConfig, EndpointConfig
+from cascade.config import CascadeConfig, EndpointConfig, JointConfig
 from cascade_server.settings import Settings
 
 _EMBEDDED = re.compile(r"embedded:[a-z0-9][a-z0-9.-]*")
@@ -31,7 +31,9 @@ def check_sources(config: CascadeConfig, settings: Settings) -> list[str]:
     problems: list[str] = []
     for stage in (*config.retrieve, *config.tiers):
         endpoint: EndpointConfig | None = getattr(stage, "endpoint", None)
-        named = _model(stage.model, settings) if endpoint is None else _endpoint(endpoint, settings)
+        named = [] if endpoint is None else [*_endpoint(endpoint, settings)]
+        if endpoint is None or isinstance(stage, JointConfig):  # which loads a part of its model beside the endpoint
+            named.extend(_model(stage.model, settings))
         found = (*named, *_backend(getattr(stage, "backend", "auto"), settings))
         problems.extend(f"stage {stage.name!r}: {problem}" for problem in found)
     return problems

@@ -83,6 +83,11 @@ def test_words_and_orders_that_need_no_model_cost_nothing() -> None:
             10 * 125,
             None,
         ),
+        (
+            "kind: joint, depth: 10, endpoint: {url: 'http://localhost/v1', model: m}",
+            25 + 10 * 100,
+            None,
+        ),
     ],
 )
 def test_every_kind_of_tier_has_its_way_of_reading(tier: str, tokens: float, model: ModelKey | None) -> None:

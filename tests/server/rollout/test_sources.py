@@ -168,6 +168,14 @@ def test_with_an_endpoint_the_local_model_is_not_used_and_not_checked() -> None:
     )
 
 
+def test_a_joint_tier_s_model_is_checked_beside_its_endpoint() -> None:
+    found = {"kind": "joint", "model": "/etc", "endpoint": {"url": "https://good.example/v1", "model": "large"}}
+    (problem,) = check_sources(tier(**found), settings())
+    assert "found model '/etc'" in problem
+    (problem,) = check_sources(tier(**found | {"model": "embedded:listwise"}), Settings())
+    assert "endpoint_urls" in problem
+
+
 def test_a_key_file_is_allowed_below_a_root_only(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "out").symlink_to("/etc/passwd")

@@ -111,7 +111,8 @@ class ChatServer:
 
 
 def _prompt(asked: Mapping[str, Any]) -> str:
-    return str(asked["prompt"] if "prompt" in asked else asked["messages"][-1]["content"])
+    plain = asked.get("prompt", asked.get("input"))
+    return str(asked["messages"][-1]["content"] if plain is None else plain)
 
 
 async def _reply(answer: Answer, prompt: str) -> Reply:
