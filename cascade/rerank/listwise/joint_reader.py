@@ -56,7 +56,7 @@ class JointReader:
         ids = block.input_ids[: block.query_position + 1]
         told = await self._endpoint.token_vectors(text_of(ids), budget=budget)
         if len(told.vectors) != len(ids):
-            fewer = f"it cuts what it reads: raise its batch size (n_batch, n_ubatch) above {len(ids)}"
+            fewer = "it cuts what it reads: raise its batch size (n_batch, n_ubatch), or lower max_block_tokens"
             why = fewer if len(told.vectors) < len(ids) else f"its tokens are others: {self._serve}"
             raise self._refused(f"it gave {len(told.vectors)} vectors for {len(ids)} tokens, expected as many; {why}")
         try:
