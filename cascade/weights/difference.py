@@ -16,7 +16,7 @@ _LAYER = re.compile(r"\.layer\.(\d+)\.")
 
 
 def pack(trained: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What must be kept of `trained` by someone who has `base`; tensors that did not change are left out.
+    """What must be kept of `trained` by someone who has `base`; what is the same in the base's precision is left out.
 
     A matrix keeps one fp32 scale for each row (output), the row's largest change over 127, so every weight
     comes back within half a scale. Vectors keep their change in fp16. A tensor that `base` does not have keeps
@@ -28,7 +28,7 @@ def pack(trained: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[str,
     for name, tensor in trained.items():
         start = base.get(name)
         change = tensor.float() if start is None else tensor.float() - start.float()
-        if start is not None and not bool(change.any()):
+        if start is not None and torch.equal(tensor.to(start.dtype), start):
             continue
         if start is None or change.ndim < 2:
             packed[name + _WHOLE] = change.half()

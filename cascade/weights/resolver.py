@@ -15,6 +15,7 @@ PREFIX = "embedded:"
 EMBEDDED = {
     "all-minilm-l6-v2": "cascade.weights.all_minilm",
     "cross-encoder": "cascade.weights.cross_encoder",
+    "cross-encoder-l12": "cascade.weights.cross_encoder_l12",
     "cross-encoder-l3": "cascade.weights.cross_encoder_l3",
     "late-interaction": "cascade.weights.late_interaction",
     "listwise": "cascade.weights.listwise",
