@@ -35,6 +35,13 @@ def test_tensors_that_did_not_change_are_not_kept() -> None:
     assert torch.equal(unpack(packed, base)["embeddings"], base["embeddings"])
 
 
+def test_what_differs_by_the_bases_rounding_alone_is_not_kept() -> None:
+    words = _matrix(6, 4, 4, 1.0)
+    base = {"words": words.half()}
+    assert pack({"words": words}, base) == {}
+    assert unpack({}, base)["words"] is base["words"]
+
+
 def test_a_row_that_did_not_change_stays_exactly() -> None:
     base = {"layer": _matrix(3, 2, 4, 1.0)}
     trained = {"layer": base["layer"].clone()}
