@@ -24,11 +24,15 @@ class Task(_Strict):
 
 
 class Tier(_Strict):
-    """A cascade that shows what an embedded model does, a file of this package or a preset, with its stages' titles."""
+    """A cascade that shows what an embedded model does, a file of this package or a preset, with its stages' titles.
+
+    `options` are added to a task's: an index of its own for another encoder.
+    """
 
     title: str
     cascade: str
     stages: dict[str, str]
+    options: tuple[str, ...] = ()
 
 
 class Plan(_Strict):
@@ -67,7 +71,7 @@ def _arguments(task: Task, tier: Tier, collections: Path, work: Path) -> tuple[s
     asked = task.collection if task.collection == "reading" else folder
     file = _files() / "cascades" / f"{tier.cascade}.yaml"
     cascade = str(file) if file.is_file() else tier.cascade
-    options = [option.replace("{folder}", folder) for option in task.options]
+    options = [option.replace("{folder}", folder) for option in (*task.options, *tier.options)]
     kept = ("--data-dir", str(work / "data"), "--per-query", "--json")
     return ("eval", "--collection", asked, "--cascade", cascade, *options, *kept)
 
