@@ -1,12 +1,13 @@
-"""The cross-encoder: 100 documents of natural length against a query, from text and from stored token ids."""
+"""The cross-encoder: 100 documents of natural length against a query, from text, from token ids and in eight bits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from cascade.bench.judged import losses, tau
+from cascade.bench.judged import Scorer, losses, tau
 from cascade.bench.machine import describe
 from cascade.bench.measure import Contender, Goal, interleave
 from cascade.bench.options import Options
@@ -15,11 +16,13 @@ from cascade.bench.peers.together import Peer, together
 from cascade.bench.result import Result
 from cascade.bench.texts import Work, texts
 from cascade.bench.turn import Turn
+from cascade.inference.towers import native
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
     from cascade.inference.cross_encoder import CrossEncoderModel
+    from cascade.inference.towers.tower import Backend
 
 REFERENCE = "embedded:cross-encoder"
 DEFAULT = Goal(floor=4, aim=8)
@@ -28,6 +31,7 @@ INT8 = Goal(floor=1.3, aim=2)
 _MOST_TOKENS = 256  # of a pair; the model itself reads 128, and so do its peers
 _BATCH_TOKENS = 4096
 _OURS = "cascade"
+_EIGHT_BITS = "cascade, native-int8"
 _LIBRARY = "sentence-transformers"
 _APART = (
     Peer("openvino-int8", f"{_LIBRARY}, OpenVINO int8", INT8),
@@ -43,13 +47,13 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
     source = texts(options)
     turn = Turn(source.work(queries, depth, options.seed))
     tell(f"loading {REFERENCE}; texts of {source.source}")
-    model = _ours(options)
+    model, named = _ours(options), _ours(options, "native-int8") if native.available() else None
     library = _library(REFERENCE)
     with together(_APART, REFERENCE, turn, options, tell) as (apart, notes):
         measured = interleave(
             Contender(_OURS, version("cascade-ranking"), lambda: _score(model, turn.work), model.backend),
             [*_in_process(library, turn), *apart],
-            also=[_from_ids(model, turn)],
+            also=[_from_ids(model, turn), *([_in_eight_bits(named, turn)] if named else [])],
             units=depth,
             unit="pairs/s",
             rounds=options.rounds,
@@ -57,7 +61,8 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
             seconds=options.seconds,
             tell=tell,
         )
-    quality, checks, missing = _quality(options, model, library, turn.works, tell)
+    ours = {_OURS: model, **({_EIGHT_BITS: named} if named else {})}
+    quality, checks, missing = _quality(options, ours, library, turn.works, tell)
     quality["texts"] = {"source": source.source, "queries": queries, "documents": depth, "tokens": _tokens(model, turn)}
     machine = describe(options, "openvino", "onnxruntime", "numba")
     return Result.of(
@@ -65,10 +70,10 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
     )
 
 
-def _ours(options: Options) -> CrossEncoderModel:
+def _ours(options: Options, backend: Backend = "auto") -> CrossEncoderModel:
     from cascade.inference.cross_encoder import CrossEncoderModel
 
-    model = CrossEncoderModel(REFERENCE, device="cpu", threads=options.threads)
+    model = CrossEncoderModel(REFERENCE, device="cpu", backend=backend, threads=options.threads)
     model.ensure_loaded()
     return model
 
@@ -85,6 +90,10 @@ def _score(model: CrossEncoderModel, work: Work) -> Sequence[float]:
     return model.score_pairs(work.query, work.passages, max_length=_MOST_TOKENS, max_batch_tokens=_BATCH_TOKENS).scores
 
 
+def _scored(model: CrossEncoderModel, query: str, passages: Sequence[str]) -> Sequence[float]:
+    return _score(model, Work(query, tuple(passages)))
+
+
 def _from_ids(model: CrossEncoderModel, turn: Turn[Work]) -> Contender:
     """Only the query is tokenised, as for documents of an index, which keeps their token ids."""
     tokeniser = model.tokeniser()
@@ -96,6 +105,11 @@ def _from_ids(model: CrossEncoderModel, turn: Turn[Work]) -> Contender:
         return model.score_pairs(turn.work.query, ids, max_length=_MOST_TOKENS, max_batch_tokens=_BATCH_TOKENS)
 
     return Contender(f"{_OURS}, stored token ids", version("cascade-ranking"), run, model.backend)
+
+
+def _in_eight_bits(model: CrossEncoderModel, turn: Turn[Work]) -> Contender:
+    """By name, whatever `auto` takes."""
+    return Contender(_EIGHT_BITS, version("cascade-ranking"), lambda: _score(model, turn.work), model.backend)
 
 
 def _in_process(library: CrossEncoder, turn: Turn[Work]) -> list[Contender]:
@@ -144,23 +158,21 @@ def _tokens(model: CrossEncoderModel, turn: Turn[Work]) -> int:
 
 def _quality(
     options: Options,
-    model: CrossEncoderModel,
+    ours: Mapping[str, CrossEncoderModel],
     library: CrossEncoder,
     works: Sequence[Work],
     tell: Callable[[str], None],
 ) -> tuple[dict[str, Any], list[Any], list[str]]:
     """Agreement with the library in float32 on these texts, and nDCG@10 of both where there are judgments."""
     tell("comparing scores with those of float32")
-    ours = [_score(model, work) for work in works]
     theirs = [_predict(library, work.query, work.passages) for work in works]
-    found: dict[str, Any] = {"kendall_tau": tau(ours, theirs)}
+    agreed = {name: tau([_score(model, work) for work in works], theirs) for name, model in ours.items()}
+    found: dict[str, Any] = {"kendall_tau": agreed}
     if options.collections is None:
         return found, [], []
     tell("measuring nDCG@10 on development collections")
-    scorers = {
-        _OURS: lambda query, passages: _score(model, Work(query, tuple(passages))),
-        "float32": lambda query, passages: _predict(library, query, passages),
-    }
+    scorers: dict[str, Scorer] = {name: partial(_scored, model) for name, model in ours.items()}
+    scorers["float32"] = partial(_predict, library)
     queries = 2 if options.quick else None
     on, checks, notes = losses(options.collections, scorers, "float32", queries=queries, seed=options.seed)
     return {**found, "nDCG@10": on}, checks, notes
