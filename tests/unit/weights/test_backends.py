@@ -14,7 +14,7 @@ NAMES = [name for name in sorted(EMBEDDED) if shipped_file(name).is_file()]
 def test_every_file_is_of_an_embedded_model() -> None:
     files = list(shipped_file("any").parent.glob("*.json"))
     assert files
-    assert [path.stem for path in sorted(files)] == NAMES
+    assert sorted(path.stem for path in files) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
