@@ -124,10 +124,10 @@ def pack(
     base: Annotated[str, typer.Option(help="What a cross-encoder began as.")] = "embedded:all-minilm-l6-v2",
 ) -> None:
     """Write a trained model as its eight-bit difference to the bi-encoder it began as, for shipping."""
-    from cascade.weights import cross_encoder, late_interaction, resolve
+    from cascade.weights import all_minilm, cross_encoder, late_interaction, resolve
 
     if late_interaction.is_one(model):
-        size = late_interaction.ship(model, resolve(late_interaction.BASE), out)
+        size = late_interaction.ship(model, resolve(all_minilm.REFERENCE), out)
     else:
         size = cross_encoder.ship(model, base, out)
     typer.echo(f"{out}: {size / 1e6:.1f} MB")

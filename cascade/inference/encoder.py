@@ -78,7 +78,9 @@ class Encoder(ServedModel):
         model = SentenceTransformer(folder, device="cpu")
         self._dimensions = cast("int", model.get_embedding_dimension())
         self._tokenise = self._tokeniser = Tokeniser(model.tokenizer)
-        prompts = [prompt_of(model, names) for names in (QUERY_PROMPTS, DOCUMENT_PROMPTS)]
+        prompts = [
+            prompt_of(model.prompts, model.default_prompt_name, names) for names in (QUERY_PROMPTS, DOCUMENT_PROMPTS)
+        ]
         of_prompts = [made.total for made in self._tokenise(prompts)]
         self._query_prompt, self._document_prompt = map(_Prompt, prompts, of_prompts)
         parts = taken_apart(model)

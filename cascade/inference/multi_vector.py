@@ -78,7 +78,7 @@ class MultiVectorModel(ServedModel):
         limits = model.max_seq_length, positions
 
         def side(names: Sequence[str], of: str) -> Side:
-            prompt = prompt_of(model, names)
+            prompt = prompt_of(model.prompts, model.default_prompt_name, names)
             (ids,) = tokenise([prompt])
             most = most_tokens(parts.backbone if parts else None, [*limits, getattr(model[0], of, None)])
             return Side(prompt, ids, joins(tokenise, prompt), most)

@@ -10,11 +10,11 @@ from typing import Any, Self, cast
 import torch
 from sentence_transformers import CrossEncoder
 from sentence_transformers.base.modules import InputModule
-from sentence_transformers.util import fullname
+from sentence_transformers.util import fullname, load_file_path
 from torch import Tensor, nn
 
 from cascade.errors import ModelLoadError
-from cascade.inference.text_encoder import DOCUMENT_PROMPTS, QUERY_PROMPTS
+from cascade.inference.text_encoder import DOCUMENT_PROMPTS, QUERY_PROMPTS, prompt_of
 from cascade.inference.truncation import shares
 
 _CLOSED = -1e4
@@ -192,13 +192,12 @@ class PairEncoder(InputModule):
 
 
 def _prompts(base: str) -> dict[str, Any]:
-    """Those that the bi-encoder in a folder names for queries and for documents."""
-    config = Path(base) / "config_sentence_transformers.json"
-    named = json.loads(config.read_text(encoding="utf-8")).get("prompts", {}) if config.is_file() else {}
-    first = (
-        next((named[name] for name in names if named.get(name)), "") for names in (QUERY_PROMPTS, DOCUMENT_PROMPTS)
-    )
-    return dict(zip(("query_prompt", "passage_prompt"), first, strict=True))
+    """Those that the library would put before queries and documents of this bi-encoder."""
+    config = load_file_path(base, "config_sentence_transformers.json")
+    said = json.loads(Path(config).read_text(encoding="utf-8")) if config else {}
+    kinds = {"query_prompt": QUERY_PROMPTS, "passage_prompt": DOCUMENT_PROMPTS}
+    prompts, default = said.get("prompts") or {}, said.get("default_prompt_name")
+    return {key: prompt_of(prompts, default, names) for key, names in kinds.items()}
 
 
 def load_cross_encoder(folder: str, *, device: str = "cpu") -> CrossEncoder:

@@ -56,13 +56,12 @@ def most_tokens(backbone: Backbone | None, limits: Sequence[int | None]) -> int:
     return min([limit for limit in limits if limit] + [positions, MOST_TOKENS])
 
 
-def prompt_of(model: Any, names: Sequence[str]) -> str:
-    """What the library would put before a text: the prompt of the first of these names that there is, or the default.
+def prompt_of(prompts: Mapping[str, str | None], default: str | None, names: Sequence[str]) -> str:
+    """What the library would put before a text: the prompt of the first of these names that there is, or of `default`.
 
     Empty where it would put nothing.
     """
-    prompts: Mapping[str, str | None] = model.prompts
-    name = next((name for name in names if name in prompts), model.default_prompt_name)
+    name = next((name for name in names if name in prompts), default)
     return (prompts.get(name) or "") if name is not None else ""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cascade.errors import ModelLoadError
+from cascade.weights import all_minilm
 from cascade.weights.cache import ensure, fingerprint
 from cascade.weights.difference import nearest_layers, pack, unpack, with_layers
 from cascade.weights.resolver import resolve, resolve_model
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHIPPED = Path(__file__).parent
-BASE = "embedded:all-minilm-l6-v2"
-"""What a model is a difference to that names no other."""
 
 _DIFFERENCE = "difference.safetensors"
 _CONFIGS = ("config.json", "config_sentence_transformers.json", "modules.json", "pair_encoder.json")
@@ -33,7 +32,7 @@ def materialise(cache_root: Path, name: str = "cross-encoder") -> Path:
         if not path.is_file():
             reason = f'found no {path.name} in {path.parent}; reinstall with pip install "cascade-ranking"'
             raise ModelLoadError(f"embedded:{name}", reason)
-    base = resolve(_said(shipped).get("base", BASE), cache_root=cache_root)
+    base = resolve(_said(shipped).get("base", all_minilm.REFERENCE), cache_root=cache_root)
     version = fingerprint([*files, base / "model.safetensors"])
     return ensure(cache_root, name, version, lambda folder: restore(base, shipped, folder))
 
@@ -54,7 +53,7 @@ def restore(base: Path, shipped: Path, folder: Path) -> None:
 def ship(trained: Path, base: str, shipped: Path) -> int:
     """Writes into `shipped` what `restore` needs to rebuild the pair encoder in `trained`; its size in bytes.
 
-    `base` is a reference such as BASE, or a folder. Each layer is kept as its difference to the layer of `base` that it
+    `base` is an embedded model, or a folder. Each layer is kept as its difference to the layer of `base` that it
     is nearest to, so that a student of a few layers packs as small as it can, whichever layers it was made from. Raises
     ModelLoadError for another model.
     """

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 REFERENCE = "embedded:late-interaction"
-BASE = "embedded:all-minilm-l6-v2"
 SHIPPED = Path(__file__).parent / "late-interaction"
 
 _DIFFERENCE = "difference.safetensors"

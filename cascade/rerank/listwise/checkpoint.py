@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from cascade.errors import ModelLoadError
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from cascade.rerank.listwise.network import JointNetwork, Projector
 
@@ -71,17 +73,20 @@ def load_network(folder: Path, settings: JointSettings, source: str, dtype: torc
         weight = backbone.get_submodule(name).weight.data
         change = settings.scale * (learned[name + UP].float() @ learned[name + DOWN].float())
         weight.copy_(weight.float() + change)
-    return JointNetwork(backbone, load_projector(folder, settings, backbone.config.hidden_size)).eval()
+    return JointNetwork(backbone, _projector(learned, settings, backbone.config.hidden_size)).eval()
 
 
 def load_projector(folder: Path, settings: JointSettings, hidden_size: int) -> Projector:
     """The projector of `folder`, for states of `hidden_size`."""
     from safetensors.torch import load_file
 
+    return _projector(load_file(str(folder / WEIGHTS)), settings, hidden_size)
+
+
+def _projector(learned: Mapping[str, Tensor], settings: JointSettings, hidden_size: int) -> Projector:
     from cascade.rerank.listwise.network import Projector
 
     projector, prefix = Projector(hidden_size, settings.inner_size, settings.out_size), "projector."
-    learned = load_file(str(folder / WEIGHTS))
     projector.load_state_dict({n.removeprefix(prefix): w.float() for n, w in learned.items() if n.startswith(prefix)})
     return projector.eval()
 
