@@ -11,10 +11,7 @@ import torch
 from structlog.testing import capture_logs
 
 from cascade.budget import Budget
-from cascade.build import Models, bind_documents, build_cascade
-from cascade.config import parse
 from cascade.errors import ModelLoadError, StageError
-from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER
 from cascade.rerank.listwise.checkpoint import load_network
 from cascade.rerank.listwise.endpoint import Endpoint
 from cascade.rerank.listwise.endpoint_joint import EndpointJointReranker
@@ -27,8 +24,9 @@ from cascade.rerank.listwise.network import JointNetwork
 from cascade.stages import Scores
 from cascade.testing import RerankerConformance, candidates_of
 from cascade.trace import StageStatus
-from cascade.types import Document, Query
+from cascade.types import Query
 from tests.unit.rerank.listwise.chat_server import Answer, ChatServer, Reply, chat_server
+from tests.unit.rerank.listwise.probed import probed
 from tests.unit.rerank.listwise.vector_server import embedded, ids_of, reading, states
 
 QUERY = "what is the capital of france"
@@ -284,14 +282,8 @@ async def test_a_cascade_names_the_endpoint_and_its_trace_says_what_was_read(
 ) -> None:
     endpoint = f"{{url: '{server.url}', model: layers}}"
     tier = f"{{kind: joint, depth: 5, model: '{head.reference}', endpoint: {endpoint}}}"
-    config = parse(f"{{retrieve: [{{kind: given}}], tiers: [{tier}]}}", "cascade")
-    models = Models(device="cpu")
-    cascade = build_cascade("test", config, models)
-    await cascade.warm_up()
-    assert {status.kind: status.ready for status in models.status()} == {"joint_head": True, "endpoint": True}
-    documents = [Document("a", PROBE_OTHER), Document("b", PROBE_ANSWER)]
-    found = await cascade.rank(Query(PROBE), bind_documents(config, documents, models), top_k=2, budget=Budget())
-    await models.aclose()
+    found, ready = await probed(tier)
+    assert ready == {"joint_head": True, "endpoint": True}
     trace = found.trace[-1]
     assert found.ranking.doc_ids == ["b", "a"]
     assert (trace.kind, trace.model, trace.status, trace.repairs) == ("joint", "layers", StageStatus.COMPLETED, 0)

@@ -10,19 +10,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from cascade.budget import Budget
-from cascade.build import Models, bind_documents, build_cascade
-from cascade.config import parse
 from cascade.errors import ModelLoadError, StageError
-from cascade.inference.scored import PROBE, PROBE_ANSWER, PROBE_OTHER
 from cascade.rerank.listwise.echo_reader import EchoReader
 from cascade.rerank.listwise.endpoint import Endpoint
 from cascade.rerank.listwise.endpoint_likelihood import EndpointLikelihoodReranker
 from cascade.stages import Scores
 from cascade.testing import RerankerConformance, candidates_of
 from cascade.trace import StageStatus
-from cascade.types import Document, Query
+from cascade.types import Query
 from tests.unit.rerank.listwise.chat_server import Answer, ChatServer, Reply, chat_server, says
 from tests.unit.rerank.listwise.echo_server import echoed, echoing, log_probability, tokens_of
+from tests.unit.rerank.listwise.probed import probed
 
 QUERY = "how is water boiled"
 TEXTS = ["Stones lie still.", "Water is boiled by heat: that is how.", "The museum opens at nine.", ""]
@@ -221,16 +219,7 @@ async def test_its_cost_is_estimated_from_its_calls_once_there_were_some(server:
 
 
 async def test_a_cascade_names_the_endpoint_and_its_trace_says_what_was_read(server: ChatServer) -> None:
-    endpoint = f"{{url: '{server.url}', model: small}}"
-    config = parse(
-        f"{{retrieve: [{{kind: given}}], tiers: [{{kind: likelihood, depth: 5, endpoint: {endpoint}}}]}}", "cascade"
-    )
-    models = Models(device="cpu")
-    cascade = build_cascade("test", config, models)
-    await cascade.warm_up()
-    documents = [Document("a", PROBE_OTHER), Document("b", PROBE_ANSWER)]
-    found = await cascade.rank(Query(PROBE), bind_documents(config, documents, models), top_k=2, budget=Budget())
-    await models.aclose()
+    found, _ = await probed(f"{{kind: likelihood, depth: 5, endpoint: {{url: '{server.url}', model: small}}}}")
     trace = found.trace[-1]
     assert found.ranking.doc_ids == ["b", "a"]
     assert (trace.kind, trace.model, trace.status, trace.repairs) == ("likelihood", "small", StageStatus.COMPLETED, 0)
