@@ -60,6 +60,13 @@ def normal_share(x: Any) -> Any:
 
 
 @inlined
+def to_brain(x: Any) -> Any:
+    """The bits of a float32 as bfloat16, to nearest, ties to even."""
+    bits = x.view(np.int32)
+    return np.uint16(i(bits + i(0x7FFF) + (i(bits >> i(16)) & i(1))) >> i(16))
+
+
+@inlined
 def _largest(x: Any) -> Any:
     """The largest magnitude of float32 `x` (n,), 1 where all are 0.
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from cascade.inference.towers.native.tile import COLUMNS, ROWS
-
-
-def _up(count: int, to: int) -> int:
-    return (count + to - 1) // to * to
+from cascade.inference.towers.native.attention import attention
+from cascade.inference.towers.native.tile import ROWS
 
 
 class Scratch:
@@ -19,10 +16,8 @@ class Scratch:
     """
 
     def __init__(self, tokens: int, hidden: int, wide: int, heads: int) -> None:
-        longest, width = _up(tokens, COLUMNS), _up(hidden // heads, COLUMNS)
         self.tokens = tokens
         self.states = np.empty((tokens, hidden), dtype=np.float32)
-        self.read = np.empty((tokens, hidden), dtype=np.float32)
         self.row = np.empty(wide, dtype=np.float32)
         self.smoothed = np.empty(hidden, dtype=np.float32)
         self.scales = np.empty(tokens, dtype=np.float32)
@@ -34,7 +29,4 @@ class Scratch:
         self.sums = torch.empty(tokens, hidden, dtype=torch.int32)
         self.read_sums = torch.zeros(tokens + ROWS, 3 * hidden, dtype=torch.int32)  # a tile may reach beyond the last
         self.wide_sums = torch.empty(tokens, wide, dtype=torch.int32)
-        self.keys = np.empty(longest * width, dtype=np.float32)
-        self.logits = np.empty(longest * ROWS, dtype=np.float32)
-        self.biases = np.empty((2, longest), dtype=np.float32)
-        self.tile = np.empty((ROWS, width), dtype=np.float32)
+        self.attend = attention(tokens, hidden, heads)

@@ -7,7 +7,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, codegen, config
 from numba.extending import intrinsic
 
 ROWS = 8
@@ -20,23 +20,48 @@ _ANY = ir.Constant(_VECTOR, ir.Undefined)
 _FIRST_LANE = ir.Constant(ir.VectorType(_I32, _LANES), None)
 
 
-def _multiply_tile(
-    typing: Any, a: Any, a_at: Any, a_step: Any, b: Any, b_at: Any, b_step: Any, c: Any, c_at: Any, c_step: Any, k: Any
-) -> Any:
-    """c [8, 32] = a [8, k] b [k, 32], of float32 arrays, each from its `at` on and with `step` from row to row.
+class _Brain(ir.types._BaseFloatType):
+    """LLVM's type of bfloat16, which its binding has no name for."""
 
-    Sixteen vectors of sums, two of b and one of a fill the 32 registers of AVX-512 little more than half; plain loops
-    are not kept in registers by the compiler, and ran at half this speed. Every sum is over k in order, so that a row
-    of c has the same bits whatever the other rows of a are.
-    """
-    signature = types.void(a, a_at, a_step, b, b_at, b_step, c, c_at, c_step, k)
+    null = "0.0"
+    intrinsic_name = "bf16"
+
+    def __str__(self) -> str:
+        return "bfloat"
+
+
+_Brain._create_instance()
+_PAIRS = ir.VectorType(_Brain(), 2 * _LANES)
+_DOT = "llvm.x86.avx512bf16.dpbf16ps.512"
+
+
+def multiplies_pairs() -> bool:
+    """Whether this processor, as compiled for, multiplies pairs of bfloat16."""
+    features = codegen.get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    return config.CPU_NAME is None and "+avx512bf16" in features.split(",")
+
+
+def _add_product(build: Any, a: Any, b: Any, sums: Any) -> Any:
+    return build.fadd(build.fmul(a, b, flags=_CONTRACT), sums, flags=_CONTRACT)
+
+
+def _add_products(build: Any, a: Any, b: Any, sums: Any) -> Any:
+    dot = cgutils.get_or_insert_function(build.module, ir.FunctionType(_VECTOR, [_VECTOR, _PAIRS, _PAIRS]), _DOT)
+    return build.call(dot, [sums, build.bitcast(a, _PAIRS), build.bitcast(b, _PAIRS)])
+
+
+def _multiply(add: Callable[[Any, Any, Any, Any], Any], signature: Any) -> tuple[Any, Callable[..., Any]]:
+    """Sixteen vectors of sums, two of b and one of a fill the 32 registers of AVX-512 little more than half; plain
+    loops are not kept in registers by the compiler, and ran at half this speed. Every sum is over k in order, so that a
+    row of c has the same bits whatever the other rows of a are."""
 
     def generate(context: Any, build: Any, signature: Any, args: Any) -> Any:
         (a, a_at, a_step, b, b_at, b_step, c, c_at, c_step, k) = args
         a_type, b_type, c_type = signature.args[0], signature.args[3], signature.args[6]
 
         def pointer(kind: Any, array: Any, at: Any) -> Any:
-            return build.gep(context.make_array(kind)(context, build, array).data, [at])
+            data = context.make_array(kind)(context, build, array).data
+            return build.gep(build.bitcast(data, ir.FloatType().as_pointer()), [at])
 
         def vector(row: Any, block: int) -> Any:
             return build.bitcast(build.gep(row, [_I64(block * _LANES)]), _VECTOR.as_pointer())
@@ -56,8 +81,7 @@ def _multiply_tile(
                 one = build.insert_element(_ANY, build.load(build.gep(a_row, [loop.index])), _I32(0))
                 every = build.shuffle_vector(one, _ANY, _FIRST_LANE)
                 for factor, place in zip(factors, row, strict=True):
-                    product = build.fmul(every, factor, flags=_CONTRACT)
-                    build.store(build.fadd(product, build.load(place), flags=_CONTRACT), place)
+                    build.store(add(build, every, factor, build.load(place)), place)
         for number, row in enumerate(sums):
             c_row = build.gep(c, [build.mul(c_step, _I64(number))])
             for block, place in zip(blocks, row, strict=True):
@@ -67,5 +91,24 @@ def _multiply_tile(
     return signature, generate
 
 
+def _multiply_tile(
+    typing: Any, a: Any, a_at: Any, a_step: Any, b: Any, b_at: Any, b_step: Any, c: Any, c_at: Any, c_step: Any, k: Any
+) -> Any:
+    """c [8, 32] = a [8, k] b [k, 32], of float32 arrays, each from its `at` on and with `step` from row to row."""
+    return _multiply(_add_product, types.void(a, a_at, a_step, b, b_at, b_step, c, c_at, c_step, k))
+
+
+def _multiply_tile_of_pairs(
+    typing: Any, a: Any, a_at: Any, a_step: Any, b: Any, b_at: Any, b_step: Any, c: Any, c_at: Any, c_step: Any, k: Any
+) -> Any:
+    """The same, where each int32 of a [8, k] and of b [k, 32] is two numbers in bfloat16, both of which are multiplied.
+
+    Twice the products in the same time; c is float32, and so are the sums. Only where `multiplies_pairs`.
+    """
+    return _multiply(_add_products, types.void(a, a_at, a_step, b, b_at, b_step, c, c_at, c_step, k))
+
+
 multiply_tile: Callable[..., None] = intrinsic(_multiply_tile)
 """As `_multiply_tile` says, in compiled code, which does not pass the first argument."""
+multiply_tile_of_pairs: Callable[..., None] = intrinsic(_multiply_tile_of_pairs)
+"""As `_multiply_tile_of_pairs` says, in compiled code."""

@@ -13,7 +13,6 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from cascade.inference.towers.bert_weights import BertWeights
-from cascade.inference.towers.native.attention import attend
 from cascade.inference.towers.native.kernels import add_and_normalise, embed, gelu, gelu_tanh, relu
 from cascade.inference.towers.native.pieces import pieces
 from cascade.inference.towers.native.scratch import Scratch
@@ -65,7 +64,7 @@ class NativeTower:
         starts = np.cumsum([0, *strip.lengths[part]], dtype=np.int64)
         count = len(places)
         room = self._room(count)
-        states, read, scales = room.states[:count], room.read[:count], room.scales[:count]
+        states, scales = room.states[:count], room.scales[:count]
         given, sums, read_sums = room.input[:count], room.sums[:count], room.read_sums
         wide_given, wide_sums, wide_scales = room.wide_input[:count], room.wide_sums[:count], room.wide_scales[:count]
         wide_offsets = room.wide_offsets[:count]
@@ -76,10 +75,9 @@ class NativeTower:
         )  # fmt: skip
         for layer, smooth in zip(self._layers, self._smooth[1:], strict=True):
             torch._int_mm(given, layer.read.weight, out=read_sums[:count])
-            attend(
-                read_sums.numpy(), scales, layer.read.scales, layer.read.bias, of_parts, starts, layer.gate,
-                self._heads, room.keys, room.logits, room.biases, room.tile,
-                read, given.numpy(), scales,
+            room.attend(
+                read_sums[:count].numpy(), scales, layer.read.scales, layer.read.bias, of_parts, starts, layer.gate,
+                count, given.numpy(), scales,
             )  # fmt: skip
             torch._int_mm(given, layer.out.weight, out=sums)
             add_and_normalise(
