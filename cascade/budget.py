@@ -75,5 +75,7 @@ class Budget:
 
 async def within(budget: Budget, work: Awaitable[T]) -> T:
     """What `work` returns. Raises TimeoutError when the budget ends first; the work is cancelled then."""
+    if budget.timeout is None:
+        return await work
     async with asyncio.timeout(budget.timeout):
         return await work

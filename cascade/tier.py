@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypeGuard
 
 from cascade.adaptive import completed, score_until
 from cascade.blend import blended
@@ -24,11 +25,11 @@ class Tier:
 
     def over(self, corpus: Corpus) -> Tier:
         """The tier for requests over `corpus`."""
-        return replace(self, reranker=self.reranker.over(corpus)) if isinstance(self.reranker, SupportsCorpus) else self
+        return Tier(self.config, self.reranker.over(corpus)) if _uses_corpus(self.reranker) else self
 
     def estimate_cost(self, query: Query, head: Ranking, account: str) -> float:
         """Seconds that it is sure to take, only the first chunk's where it may stop early; 0 when nothing is known."""
-        if not isinstance(self.reranker, SupportsCostEstimate):
+        if not _foresees_cost(self.reranker):
             return 0.0
         until = self._until
         first = head.candidates[: None if until is None else until.first]
@@ -63,7 +64,18 @@ def ordered(config: TierConfig, head: Ranking, values: Sequence[float]) -> Ranki
         raise StageError(config.name, found)
     ranked = Ranking.from_scores(zip(head.doc_ids, whole, strict=True), config.name)
     order = ranked if config.blend is None else blended(config.name, config.blend, head, ranked)
-    own = order.of(head.doc_ids[: len(values)]).with_model_scores({c.doc_id: c.score for c in ranked})
+    own = order if len(values) == len(head) else order.of(head.doc_ids[: len(values)])
+    scores = {c.doc_id: c.score for c in ranked}
     if pointwise is None or pointwise.calibration is None:
-        return own.with_probabilities({c.doc_id: c.probability for c in head})
-    return own.with_probabilities({c.doc_id: probability(pointwise.calibration, c.score) for c in ranked})
+        return own.with_model(scores, {c.doc_id: c.probability for c in head})
+    calibration = pointwise.calibration
+    return own.with_model(scores, {doc_id: probability(calibration, score) for doc_id, score in scores.items()})
+
+
+# By the class, which is looked at once: of an instance that is no such thing every attribute is, at every request.
+def _uses_corpus(reranker: Reranker) -> TypeGuard[SupportsCorpus]:
+    return issubclass(type(reranker), SupportsCorpus)
+
+
+def _foresees_cost(reranker: Reranker) -> TypeGuard[SupportsCostEstimate]:
+    return issubclass(type(reranker), SupportsCostEstimate)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import count, repeat
+from operator import itemgetter
+from typing import NamedTuple
 
 from cascade.filters import Filter
 
 MetadataValue = str | int | float | bool
 
+_NO_FACTS: Mapping[str, MetadataValue] = {}
+_doc_id, _score = itemgetter(0), itemgetter(1)
 
-@dataclass(frozen=True, slots=True)
-class Document:
+
+# Documents and candidates are made by the hundred for a request, and frozen dataclasses take thrice as long to make.
+
+
+class Document(NamedTuple):
     """A text that can be ranked, with the facts that filters may ask about."""
 
     doc_id: str
     text: str
     title: str = ""
-    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    metadata: Mapping[str, MetadataValue] = _NO_FACTS
 
     @property
     def passage(self) -> str:
@@ -34,8 +42,7 @@ class Query:
     where: Filter | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A document's place in one ranking.
 
     `rank` is the truth; `score` is native to the stage `scored_by` and is never compared across stages. `model_score`
@@ -72,22 +79,30 @@ class Ranking:
         Raises ValueError for a score that is not finite.
         """
         pairs = list(scores)
-        for doc_id, score in pairs:
-            if not math.isfinite(score):
-                raise ValueError(
-                    f"stage {scored_by!r} gave document {doc_id!r} the score {score}, expected a finite number"
-                )
-        pairs.sort(key=lambda pair: (-pair[1], pair[0]))
-        return Ranking(tuple(Candidate(d, s, r, scored_by) for r, (d, s) in enumerate(pairs, start=1)))
+        if not all(map(math.isfinite, map(_score, pairs))):
+            doc_id, score = next((d, s) for d, s in pairs if not math.isfinite(s))
+            raise ValueError(
+                f"stage {scored_by!r} gave document {doc_id!r} the score {score}, expected a finite number"
+            )
+        # Two sorts, of which the second keeps the order of the first among equals: a key made for each pair costs more.
+        pairs.sort(key=_doc_id)
+        pairs.sort(key=_score, reverse=True)
+        ids, values = map(_doc_id, pairs), map(_score, pairs)
+        return Ranking(tuple(map(Candidate, ids, values, count(1), repeat(scored_by))))
 
     def head(self, count: int) -> Ranking:
         """The first `count` candidates, or all when there are fewer."""
-        return self if count >= len(self.candidates) else Ranking(self.candidates[:count])
+        return self if count >= len(self.candidates) else _sound(self.candidates[:count])
 
-    def with_probabilities(self, probabilities: Mapping[str, float | None]) -> Ranking:
-        """The same ranking, with each candidate's chance of relevance, None where it is not known."""
-        found = probabilities.get
-        return Ranking(tuple(_with(c, c.rank, c.text, c.model_score, found(c.doc_id)) for c in self.candidates))
+    def with_model(self, scores: Mapping[str, float], probabilities: Mapping[str, float | None]) -> Ranking:
+        """The same ranking, with the model's own scores attached, and the chances of relevance where they are known."""
+        chance = probabilities.get
+        return _sound(
+            tuple(
+                Candidate(d, score, rank, by, text, scores[d], chance(d))
+                for d, score, rank, by, text, _, _ in self.candidates
+            )
+        )
 
     def of(self, doc_ids: Iterable[str]) -> Ranking:
         """Only the candidates of `doc_ids`, in the order they have here, renumbered."""
@@ -103,13 +118,12 @@ class Ranking:
     def with_text(self, texts: Mapping[str, str]) -> Ranking:
         """The same ranking, with the passages of `texts` attached where they are known."""
         found = texts.get
-        return Ranking(
-            tuple(_with(c, c.rank, found(c.doc_id, c.text), c.model_score, c.probability) for c in self.candidates)
+        return _sound(
+            tuple(
+                Candidate(d, score, rank, by, found(d, text), model_score, probability)
+                for d, score, rank, by, text, model_score, probability in self.candidates
+            )
         )
-
-    def with_model_scores(self, scores: Mapping[str, float]) -> Ranking:
-        """The same ranking, with the model's own scores attached."""
-        return Ranking(tuple(_with(c, c.rank, c.text, scores[c.doc_id], c.probability) for c in self.candidates))
 
     @property
     def doc_ids(self) -> Sequence[str]:
@@ -123,17 +137,15 @@ class Ranking:
         return iter(self.candidates)
 
 
-def _with(
-    candidate: Candidate, rank: int, text: str | None, model_score: float | None, probability: float | None
-) -> Candidate:
-    # `dataclasses.replace` takes five times as long, and a request of 100 documents made 200 of its candidates.
-    c = candidate
-    return Candidate(c.doc_id, c.score, rank, c.scored_by, text, model_score, probability)
+def _sound(candidates: tuple[Candidate, ...]) -> Ranking:
+    """The ranking of candidates that are known to keep the invariant, which goes through all of them otherwise."""
+    ranking = object.__new__(Ranking)
+    object.__setattr__(ranking, "candidates", candidates)
+    return ranking
 
 
 def _at(candidate: Candidate, rank: int) -> Candidate:
-    c = candidate
-    return c if c.rank == rank else _with(c, rank, c.text, c.model_score, c.probability)
+    return candidate if candidate.rank == rank else candidate._replace(rank=rank)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ class Given:
         """The first `depth` documents that meet `query.where`, in the order given. Raises TimeoutError."""
         if budget.expired:
             raise TimeoutError("the budget was spent before the documents were looked at")
-        kept = [d for d in self._documents if query.where is None or matches(query.where, d.metadata)][:depth]
+        where, kept = query.where, self._documents
+        if where is not None:
+            kept = tuple(document for document in kept if matches(where, document.metadata))
+        kept = kept[:depth]
         scores = [(document.doc_id, float(len(kept) - place)) for place, document in enumerate(kept)]
         return Retrieval(Ranking.from_scores(scores, self.name))
