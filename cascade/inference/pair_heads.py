@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -44,7 +45,7 @@ class PairHead(Protocol):
         ...
 
     def scores(self, states: States, strip: Strip) -> list[float]:
-        """Of every sequence, by states [tokens, hidden]; of float32."""
+        """Of every sequence, by the states that were asked for [tokens, hidden]; of float32."""
         ...
 
 
@@ -87,7 +88,7 @@ class ClassifierHead:
         self, template: Template, logits: Callable[[Tensor], Tensor], activation: Callable[[Tensor], Tensor]
     ) -> None:
         self.special_tokens = template.size
-        self._template = template
+        self._template = replace(template, only_first=True)
         self._logits = logits
         self._activation = activation
 
@@ -98,7 +99,7 @@ class ClassifierHead:
     def scores(self, states: States, strip: Strip) -> list[float]:
         """As promised by `PairHead`."""
         with torch.inference_mode():
-            first = torch.from_numpy(states[strip.starts[:-1]])
+            first = torch.from_numpy(states[strip.shown[:-1]])
             found: list[float] = self._activation(self._logits(first))[:, 0].tolist()
         return found
 

@@ -48,5 +48,5 @@ class Reading(Generic[S]):
         """A head multiplies matrices too, and more rows are added in another order."""
         if not self._same_bits:
             return self._head(states, strip)
-        parts = zip(strip.starts[:-1], strip.starts[1:], rows, strict=True)
+        parts = zip(strip.shown[:-1], strip.shown[1:], rows, strict=True)
         return [self._head(states[start:end], Strip.of([row]))[0] for start, end, row in parts]

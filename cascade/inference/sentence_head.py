@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,9 +46,9 @@ class SentenceHead:
 
 
 def _pooled(states: States, strip: Strip, pooling: str) -> npt.NDArray[np.float32]:
-    starts = strip.starts[:-1]
     if pooling == "cls":
-        return states[starts]
+        return states[strip.shown[:-1]]
+    starts = strip.starts[:-1]
     if pooling == "lasttoken":
         return states[strip.starts[1:] - 1]
     if pooling == "max":
@@ -78,7 +79,9 @@ def taken_apart(model: SentenceTransformer) -> tuple[Backbone, Template, Sentenc
     parts = text_backbone(first)
     if parts is None:
         return None
-    return *parts, SentenceHead(modes, [layer.float() for layer in layers])
+    backbone, template = parts
+    template = replace(template, only_first=modes == ("cls",))
+    return backbone, template, SentenceHead(modes, [layer.float() for layer in layers])
 
 
 def _on_vectors(layer: Any) -> bool:

@@ -20,13 +20,15 @@ _PROBES = (("a", "b"), ("the cat sat", "on a mat, twice"))
 class Template:
     """What stands before, between and after the texts.
 
-    `types` are the token types of before, the first text, between, the second text and after.
+    `types` are the token types of before, the first text, between, the second text and after; `only_first` is that of
+    the sequences.
     """
 
     before: tuple[int, ...]
     between: tuple[int, ...]
     after: tuple[int, ...]
     types: tuple[tuple[int, ...], int, tuple[int, ...], int, tuple[int, ...]]
+    only_first: bool = False
 
     @property
     def size(self) -> int:
@@ -44,7 +46,8 @@ class Template:
         of_first, of_second = [self.types[1]] * len(first), [self.types[3]] * len(second)
         types = [*self.types[0], *of_first, *self.types[2], *of_second, *self.types[4]]
         zeros = np.zeros(len(ids), dtype=np.int64)
-        return Tokens(ids, np.arange(len(ids), dtype=np.int64), np.asarray(types, dtype=np.int64), zeros)
+        positions = np.arange(len(ids), dtype=np.int64)
+        return Tokens(ids, positions, np.asarray(types, dtype=np.int64), zeros, self.only_first)
 
 
 def template_of(tokenizer: Any, texts: int) -> Template | None:

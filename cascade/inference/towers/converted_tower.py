@@ -60,4 +60,4 @@ class ConvertedTower(ABC):
         found = np.empty((len(strip.ids), self._hidden), dtype=np.float32)
         for batch in padded_batches(strip, pad_id=self._pad_id, most_tokens=MOST_TOKENS):
             found[batch.tokens] = self._run(batch)[batch.real]
-        return found
+        return found[strip.wanted]

@@ -32,4 +32,5 @@ def _part(strip: Strip, start: int, end: int) -> Strip:
     """The one sequence from token `start` to `end`."""
     place = slice(start, end)
     starts = np.array([0, end - start], dtype=np.int64)
-    return Strip(strip.ids[place], strip.positions[place], strip.types[place], strip.parts[place], starts)
+    taken = (strip.ids[place], strip.positions[place], strip.types[place], strip.parts[place])
+    return Strip(*taken, starts, strip.only_first)

@@ -16,13 +16,15 @@ class Tokens:
     """One sequence as a model reads it, special tokens included; all arrays int64 [length].
 
     `positions` are those of the position embeddings, `types` the token types. `parts` say which of two texts a token
-    belongs to, 0 or 1, for a model whose attention between the two is gated; all 0 for any other.
+    belongs to, 0 or 1, for a model whose attention between the two is gated; all 0 for any other. With `only_first` the
+    model's head reads the first token's state alone, so that the last layer need not make the others.
     """
 
     ids: Ints
     positions: Ints
     types: Ints
     parts: Ints
+    only_first: bool = False
 
     @property
     def length(self) -> int:
@@ -40,7 +42,7 @@ class Tokens:
 class Strip:
     """Sequences end to end: the arrays of `Tokens` concatenated [tokens], and where each starts, with the end [n + 1].
 
-    A token attends to those of its own sequence only.
+    A token attends to those of its own sequence only. With `only_first` the states of first tokens are asked for alone.
     """
 
     ids: Ints
@@ -48,6 +50,7 @@ class Strip:
     types: Ints
     parts: Ints
     starts: Ints
+    only_first: bool = False
 
     @staticmethod
     def of(sequences: Sequence[Tokens]) -> Strip:
@@ -58,9 +61,20 @@ class Strip:
             np.concatenate([one.types for one in sequences]),
             np.concatenate([one.parts for one in sequences]),
             np.cumsum([0, *(one.length for one in sequences)], dtype=np.int64),
+            all(one.only_first for one in sequences),
         )
 
     @property
     def lengths(self) -> Ints:
         """Of every sequence, in tokens."""
         return np.diff(self.starts)
+
+    @property
+    def wanted(self) -> Ints | slice:
+        """Which tokens' states are asked for."""
+        return self.starts[:-1] if self.only_first else slice(None)
+
+    @property
+    def shown(self) -> Ints:
+        """Where each sequence starts among the states that are asked for, with the end [n + 1]."""
+        return np.arange(len(self.starts), dtype=np.int64) if self.only_first else self.starts

@@ -64,7 +64,7 @@ class TorchTower:
                 with torch.autocast(torch.device(self._device).type, self._dtype, enabled=reduced):
                     states: Tensor = self._run(*given)
                 found[batch.tokens] = states.float().cpu().numpy()[batch.real]
-            return found
+            return found[strip.wanted]
 
     def _tensor(self, array: Any) -> Tensor:
         return torch.from_numpy(array).to(self._device)

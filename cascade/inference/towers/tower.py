@@ -38,5 +38,5 @@ class Tower(Protocol):
         ...
 
     def states(self, strip: Strip) -> States:
-        """The last layer's states, float32 [tokens, hidden]."""
+        """The last layer's states of the tokens that are asked for, float32 [tokens, hidden]."""
         ...

@@ -1,4 +1,4 @@
-"""Attention within each sequence of a strip, eight tokens at a time: in bfloat16 where that is faster, else in float32."""
+"""Attention within each sequence of a strip, eight tokens at a time: in bfloat16 where it pays, else in float32."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cascade.inference.towers.native.elementary import MAGNITUDE, exponential, f, i, rounded, to_brain
+from cascade.inference.towers.native.elementary import (
+    LOG2E,
+    MAGNITUDE,
+    above_to_brain,
+    exponential,
+    f,
+    i,
+    power_of_two,
+    rounded,
+    to_brain,
+)
 from cascade.inference.towers.native.machine_code import inlined, kernel
 from cascade.inference.towers.native.tile import (
     COLUMNS,
@@ -124,21 +134,46 @@ def _ascending(bits: Any) -> Any:
 
 
 @inlined
-def _softmax(row: Any, bias: Any) -> Any:
-    """e^(row + bias - the largest) in place, and 1 over the sum."""
+def _largest_logit(row: Any, bias: Any) -> Any:
+    """Adds the bias to the products in place; the largest logit, NaN where there is one."""
     most = i(-0x7FFFFFFF)
     for j in range(len(row)):
         logit = f(row[j] + bias[j])
         row[j] = logit
         bit = _ascending(logit.view(np.int32))
         most = bit if bit > most else most
-    largest = _ascending(most).view(np.float32)
+    return _ascending(most).view(np.float32)
+
+
+@inlined
+def _inverse(total: Any, largest: Any) -> Any:
+    """1 over the sum of a softmax; NaN where a logit was, which the exponentials do not show."""
+    return f(1) / total if largest == largest else largest
+
+
+@inlined
+def _softmax(row: Any, bias: Any) -> Any:
+    """e^(row + bias - the largest) in place, and 1 over the sum."""
+    largest = _largest_logit(row, bias)
     total = f(0)
     for j in range(len(row)):
         e = exponential(row[j] - largest)
         row[j] = e
         total += e
-    return f(1) / total
+    return _inverse(total, largest)
+
+
+@inlined
+def _softmax_in_brain(row: Any, bias: Any, shares: Any) -> Any:
+    """The same, to `shares` in bfloat16."""
+    largest = _largest_logit(row, bias)
+    offset = largest * LOG2E
+    total = f(0)
+    for j in range(len(row)):
+        e = f(power_of_two(row[j] * LOG2E - offset))
+        total += e
+        shares[j] = above_to_brain(f(e))
+    return _inverse(total, largest)
 
 
 @inlined
@@ -252,10 +287,7 @@ def _attend_in_pairs(
                 asked = min(ROWS, asking - t)
                 for r in range(asked):
                     row = logits[r * padded : (r + 1) * padded]
-                    inverse[r] = _softmax(row, biases[min(part[t + r], 1), :padded])
-                    share = shares[r]
-                    for j in range(padded):
-                        share[j] = to_brain(f(row[j]))
+                    inverse[r] = _softmax_in_brain(row, biases[min(part[t + r], 1), :padded], shares[r])
                 for d in range(0, wide, COLUMNS):
                     multiply_tile_of_pairs(
                         share_pairs, 0, share_step, values, head * width + d, hidden,

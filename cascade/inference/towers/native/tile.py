@@ -20,7 +20,7 @@ _ANY = ir.Constant(_VECTOR, ir.Undefined)
 _FIRST_LANE = ir.Constant(ir.VectorType(_I32, _LANES), None)
 
 
-class _Brain(ir.types._BaseFloatType):
+class _Brain(ir.types._BaseFloatType):  # type: ignore[misc]  # the library has no annotations
     """LLVM's type of bfloat16, which its binding has no name for."""
 
     null = "0.0"
@@ -37,8 +37,10 @@ _DOT = "llvm.x86.avx512bf16.dpbf16ps.512"
 
 def multiplies_pairs() -> bool:
     """Whether this processor, as compiled for, multiplies pairs of bfloat16."""
-    features = codegen.get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
-    return config.CPU_NAME is None and "+avx512bf16" in features.split(",")
+    settings: Any = config
+    target: Any = codegen
+    features: str = settings.CPU_FEATURES or ("" if settings.CPU_NAME else target.get_host_cpu_features())
+    return "+avx512bf16" in features.split(",")
 
 
 def _add_product(build: Any, a: Any, b: Any, sums: Any) -> Any:
@@ -46,7 +48,8 @@ def _add_product(build: Any, a: Any, b: Any, sums: Any) -> Any:
 
 
 def _add_products(build: Any, a: Any, b: Any, sums: Any) -> Any:
-    dot = cgutils.get_or_insert_function(build.module, ir.FunctionType(_VECTOR, [_VECTOR, _PAIRS, _PAIRS]), _DOT)
+    declare: Any = cgutils.get_or_insert_function
+    dot = declare(build.module, ir.FunctionType(_VECTOR, [_VECTOR, _PAIRS, _PAIRS]), _DOT)
     return build.call(dot, [sums, build.bitcast(a, _PAIRS), build.bitcast(b, _PAIRS)])
 
 

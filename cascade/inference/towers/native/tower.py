@@ -52,49 +52,49 @@ class NativeTower:
 
     def states(self, strip: Strip) -> States:
         """As promised by `Tower`; any thread may call it."""
-        found = np.empty((len(strip.ids), self._hidden), dtype=np.float32)
+        found = np.empty((strip.shown[-1], self._hidden), dtype=np.float32)
         parts = pieces(strip.lengths.tolist(), self._threads)
         for _ in _pool(self._threads).map(lambda part: self._piece(strip, part, found), parts):
             pass
         return found
 
     def _piece(self, strip: Strip, part: list[int], found: States) -> None:
-        """Write to `found` the states of the sequences of `part`."""
+        """Write to `found` the states of the sequences of `part` that are asked for."""
         places = np.concatenate([np.arange(strip.starts[n], strip.starts[n + 1]) for n in part])
         starts = np.cumsum([0, *strip.lengths[part]], dtype=np.int64)
-        count = len(places)
-        room = self._room(count)
-        states, scales = room.states[:count], room.scales[:count]
-        given, sums, read_sums = room.input[:count], room.sums[:count], room.read_sums
-        wide_given, wide_sums, wide_scales = room.wide_input[:count], room.wide_sums[:count], room.wide_scales[:count]
-        wide_offsets = room.wide_offsets[:count]
-        of_parts = strip.parts[places]
+        room = self._room(len(places))
+        on = room.rows[: len(places)]
         embed(
             strip.ids[places], strip.positions[places], strip.types[places], *self._embeddings, *self._norm, self._eps,
-            self._smooth[0], room.smoothed, states, given.numpy(), scales,
+            self._smooth[0], room.smoothed, on.states, on.given.numpy(), on.scales,
         )  # fmt: skip
+        parts = strip.parts[places]
         for layer, smooth in zip(self._layers, self._smooth[1:], strict=True):
-            torch._int_mm(given, layer.read.weight, out=read_sums[:count])
+            only_first = strip.only_first and layer is self._layers[-1]
+            torch._int_mm(on.given, layer.read.weight, out=on.read_sums)
             room.attend(
-                read_sums[:count].numpy(), scales, layer.read.scales, layer.read.bias, of_parts, starts, layer.gate,
-                count, given.numpy(), scales,
+                on.read_sums.numpy(), on.scales, layer.read.scales, layer.read.bias, parts, starts, layer.gate,
+                1 if only_first else len(places), on.given.numpy(), on.scales,
             )  # fmt: skip
-            torch._int_mm(given, layer.out.weight, out=sums)
+            if only_first:
+                places, on = np.asarray(part), on.only(starts[:-1])
+            torch._int_mm(on.given, layer.out.weight, out=on.sums)
             add_and_normalise(
-                sums.numpy(), scales, room.no_offsets, layer.out.scales, layer.out.sums, layer.out.bias,
-                *layer.attention_norm, self._eps, layer.smooth.up, room.smoothed, states, given.numpy(), scales,
+                on.sums.numpy(), on.scales, on.no_offsets, layer.out.scales, layer.out.sums, layer.out.bias,
+                *layer.attention_norm, self._eps, layer.smooth.up, room.smoothed,
+                on.states, on.given.numpy(), on.scales,
             )  # fmt: skip
-            torch._int_mm(given, layer.up.weight, out=wide_sums)
+            torch._int_mm(on.given, layer.up.weight, out=on.wide_sums)
             self._activate(
-                wide_sums.numpy(), scales, layer.up.scales, layer.up.bias, room.row,
-                wide_given.numpy(), wide_scales, wide_offsets,
+                on.wide_sums.numpy(), on.scales, layer.up.scales, layer.up.bias, room.row,
+                on.wide_given.numpy(), on.wide_scales, on.wide_offsets,
             )  # fmt: skip
-            torch._int_mm(wide_given, layer.down.weight, out=sums)
+            torch._int_mm(on.wide_given, layer.down.weight, out=on.sums)
             add_and_normalise(
-                sums.numpy(), wide_scales, wide_offsets, layer.down.scales, layer.down.sums, layer.down.bias,
-                *layer.output_norm, self._eps, smooth, room.smoothed, states, given.numpy(), scales,
+                on.sums.numpy(), on.wide_scales, on.wide_offsets, layer.down.scales, layer.down.sums, layer.down.bias,
+                *layer.output_norm, self._eps, smooth, room.smoothed, on.states, on.given.numpy(), on.scales,
             )  # fmt: skip
-        found[places] = states
+        found[places] = on.states
 
     def _room(self, tokens: int) -> Scratch:
         """This thread's memory, large enough."""

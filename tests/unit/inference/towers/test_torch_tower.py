@@ -1,5 +1,6 @@
 """A torch tower gives a backbone's states, in each of its number formats."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -60,6 +61,17 @@ def _alone(backbone: Backbone, one: Tokens) -> torch.Tensor:
         given = (torch.from_numpy(values)[None] for values in (one.ids, one.positions, one.types, one.parts))
         states: torch.Tensor = backbone(*given)[0]
     return states
+
+
+@pytest.mark.parametrize("name", ["torch-fp32", "torch-bf16"])
+def test_states_of_first_tokens_are_the_same_where_they_are_asked_for_alone(
+    gated: Backbone, other: Backbone, sequences: list[Tokens], name: TorchBackend
+) -> None:
+    strip = Strip.of(sequences)
+    for backbone in (gated, other):
+        tower = TorchTower(backbone, name)
+        alone = tower.states(replace(strip, only_first=True))
+        np.testing.assert_allclose(alone, tower.states(strip)[strip.starts[:-1]], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "near"), [("torch-fp32", 1e-5), ("torch-bf16", 0.08)])

@@ -1,5 +1,6 @@
 """The native tower gives nearly the states of float32, and the same bits in any company."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -128,3 +129,22 @@ def test_weights_of_zero_are_multiplied_too() -> None:
     states = NativeTower(weights, threads=1).states(Strip.of(_sequences([(2, 5)])))
 
     assert np.isfinite(states).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_states_of_first_tokens_are_the_same_where_they_are_asked_for_alone(threads: int) -> None:
+    tower = NativeTower(_weights(torch.randn(2, 4)), threads=threads)
+    strip = Strip.of(_sequences([(3, 20), (1, 1), (5, 60), (8, 90), (2, 31)]))
+
+    alone = tower.states(replace(strip, only_first=True))
+
+    np.testing.assert_array_equal(alone, tower.states(strip)[strip.starts[:-1]])
+
+
+def test_a_weight_of_a_query_that_is_no_number_is_seen_too() -> None:
+    weights = _weights()
+    weights.layers[0].query.weight[3, 5] = float("nan")
+
+    states = NativeTower(weights, threads=1).states(Strip.of(_sequences([(2, 5)])))
+
+    assert not np.isfinite(states).all()
