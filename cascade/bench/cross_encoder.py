@@ -32,6 +32,7 @@ _MOST_TOKENS = 256  # of a pair; the model itself reads 128, and so do its peers
 _BATCH_TOKENS = 4096
 _OURS = "cascade"
 _EIGHT_BITS = "cascade, native-int8"
+_PLAIN = "cascade, native-int8, plain BERT"
 _LIBRARY = "sentence-transformers"
 _APART = (
     Peer("openvino-int8", f"{_LIBRARY}, OpenVINO int8", INT8),
@@ -47,13 +48,14 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
     source = texts(options)
     turn = Turn(source.work(queries, depth, options.seed))
     tell(f"loading {REFERENCE}; texts of {source.source}")
-    model, named = _ours(options), _ours(options, "native-int8") if native.available() else None
-    library = _library(REFERENCE)
+    model = _ours(REFERENCE, options)
+    rounded = _in_eight_bits(options) if native.available() else {}
+    library, bare = _library(REFERENCE), _library(str(plain.folder(REFERENCE)))
     with together(_APART, REFERENCE, turn, options, tell) as (apart, notes):
         measured = interleave(
             Contender(_OURS, version("cascade-ranking"), lambda: _score(model, turn.work), model.backend),
-            [*_in_process(library, turn), *apart],
-            also=[_from_ids(model, turn), *([_in_eight_bits(named, turn)] if named else [])],
+            [*_in_process(library, bare, turn), *apart],
+            also=[_from_ids(model, turn), *(_named(name, one, turn) for name, one in rounded.items())],
             units=depth,
             unit="pairs/s",
             rounds=options.rounds,
@@ -61,8 +63,10 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
             seconds=options.seconds,
             tell=tell,
         )
-    ours = {_OURS: model, **({_EIGHT_BITS: named} if named else {})}
-    quality, checks, missing = _quality(options, ours, library, turn.works, tell)
+    classifier = rounded.pop(_PLAIN, None)
+    quality, checks, missing = _quality(options, {_OURS: model, **rounded}, library, turn.works, tell)
+    if classifier is not None:
+        quality["kendall_tau"] |= _agreement({_PLAIN: classifier}, bare, turn.works)
     quality["texts"] = {"source": source.source, "queries": queries, "documents": depth, "tokens": _tokens(model, turn)}
     machine = describe(options, "openvino", "onnxruntime", "numba")
     return Result.of(
@@ -70,12 +74,18 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
     )
 
 
-def _ours(options: Options, backend: Backend = "auto") -> CrossEncoderModel:
+def _ours(reference: str, options: Options, backend: Backend = "auto") -> CrossEncoderModel:
     from cascade.inference.cross_encoder import CrossEncoderModel
 
-    model = CrossEncoderModel(REFERENCE, device="cpu", backend=backend, threads=options.threads)
+    model = CrossEncoderModel(reference, device="cpu", backend=backend, threads=options.threads)
     model.ensure_loaded()
     return model
+
+
+def _in_eight_bits(options: Options) -> dict[str, CrossEncoderModel]:
+    """By name, whatever `auto` takes: our model, and the plain classifier that peers in processes of their own run."""
+    references = {_EIGHT_BITS: REFERENCE, _PLAIN: str(plain.folder(REFERENCE))}
+    return {name: _ours(reference, options, "native-int8") for name, reference in references.items()}
 
 
 def _library(folder: str) -> CrossEncoder:
@@ -107,16 +117,14 @@ def _from_ids(model: CrossEncoderModel, turn: Turn[Work]) -> Contender:
     return Contender(f"{_OURS}, stored token ids", version("cascade-ranking"), run, model.backend)
 
 
-def _in_eight_bits(model: CrossEncoderModel, turn: Turn[Work]) -> Contender:
-    """By name, whatever `auto` takes."""
-    return Contender(_EIGHT_BITS, version("cascade-ranking"), lambda: _score(model, turn.work), model.backend)
+def _named(name: str, model: CrossEncoderModel, turn: Turn[Work]) -> Contender:
+    return Contender(name, version("cascade-ranking"), lambda: _score(model, turn.work), model.backend)
 
 
-def _in_process(library: CrossEncoder, turn: Turn[Work]) -> list[Contender]:
+def _in_process(library: CrossEncoder, bare: CrossEncoder, turn: Turn[Work]) -> list[Contender]:
     """The library's default on our weights and on a plain classifier of the same size, and in bfloat16."""
     import torch
 
-    bare = _library(str(plain.folder(REFERENCE)))
     number = version("sentence-transformers")
 
     def reduced() -> Sequence[float]:
@@ -147,6 +155,12 @@ def _predict(library: CrossEncoder, query: str, passages: Sequence[str]) -> Sequ
     return [float(score) for score in scores]
 
 
+def _agreement(ours: Mapping[str, CrossEncoderModel], library: CrossEncoder, works: Sequence[Work]) -> dict[str, float]:
+    """Kendall's tau of each with the scores of the same weights in float32."""
+    theirs = [_predict(library, work.query, work.passages) for work in works]
+    return {name: tau([_score(model, work) for work in works], theirs) for name, model in ours.items()}
+
+
 def _tokens(model: CrossEncoderModel, turn: Turn[Work]) -> int:
     """On average, of a pair, as far as it is read."""
     read = [
@@ -165,9 +179,7 @@ def _quality(
 ) -> tuple[dict[str, Any], list[Any], list[str]]:
     """Agreement with the library in float32 on these texts, and nDCG@10 of both where there are judgments."""
     tell("comparing scores with those of float32")
-    theirs = [_predict(library, work.query, work.passages) for work in works]
-    agreed = {name: tau([_score(model, work) for work in works], theirs) for name, model in ours.items()}
-    found: dict[str, Any] = {"kendall_tau": agreed}
+    found: dict[str, Any] = {"kendall_tau": _agreement(ours, library, works)}
     if options.collections is None:
         return found, [], []
     tell("measuring nDCG@10 on development collections")
