@@ -181,7 +181,8 @@ class Cascade:
                     yield config.name, None
                 else:
                     own, usage = outcome.ranking.head(_depth(config.depth, corpus)), outcome.usage
-                    progress.ended(_used(trace, len(own), usage), own=own, best=own, cut=usage.truncations)
+                    trace = _used(trace, len(own), usage, scored=len(own))
+                    progress.ended(trace, own=own, best=own, cut=usage.truncations)
                     yield config.name, own
 
     async def _rerank(
@@ -226,7 +227,7 @@ class Cascade:
             if len(own) < len(head):
                 scored = set(own.doc_ids)
                 rest = [c for c in before if c.doc_id not in scored]
-            done = replace(_used(trace(), len(head), scores.usage), scored=len(own))
+            done = _used(trace(), len(head), scores.usage, scored=len(own))
             if len(head) < wanted:
                 done = reduced(done, wanted)
             if scores.usage.incomplete:
@@ -268,14 +269,14 @@ async def _retrieval(config: RetrieverConfig, query: Query, corpus: Corpus, budg
     return await within(budget, retriever.retrieve(query, depth=depth, budget=budget))
 
 
-def _used(trace: StageTrace, out: int, usage: Usage) -> StageTrace:
+def _used(trace: StageTrace, out: int, usage: Usage, *, scored: int) -> StageTrace:
     return replace(
         trace,
         candidates_out=out,
         queue_time=usage.queue_time,
         tokens=usage.tokens,
         truncated=len(usage.truncations),
-        scored=out,
+        scored=scored,
         repairs=usage.repairs,
         cached=usage.cached,
         backend=usage.backend,

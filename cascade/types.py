@@ -69,8 +69,7 @@ class Ranking:
         for expected, candidate in enumerate(self.candidates, start=1):
             if candidate.rank != expected:
                 raise ValueError(f"candidate {candidate.doc_id!r} has rank {candidate.rank}, expected {expected}")
-        if len({c.doc_id for c in self.candidates}) != len(self.candidates):
-            raise ValueError("a ranking holds each document once, found a repeated doc_id")
+        _check_unique(self.doc_ids)
 
     @staticmethod
     def from_scores(scores: Iterable[tuple[str, float]], scored_by: str) -> Ranking:
@@ -79,16 +78,18 @@ class Ranking:
         Raises ValueError for a score that is not finite.
         """
         pairs = list(scores)
-        if not all(map(math.isfinite, map(_score, pairs))):
+        values = list(map(_score, pairs))
+        if not all(map(math.isfinite, values)):
             doc_id, score = next((d, s) for d, s in pairs if not math.isfinite(s))
             raise ValueError(
                 f"stage {scored_by!r} gave document {doc_id!r} the score {score}, expected a finite number"
             )
-        # Two sorts, of which the second keeps the order of the first among equals: a key made for each pair costs more.
-        pairs.sort(key=_doc_id)
+        if len(set(values)) < len(values):
+            pairs.sort(key=_doc_id)  # which the next sort keeps among equals: a key of both for each pair costs more
         pairs.sort(key=_score, reverse=True)
-        ids, values = map(_doc_id, pairs), map(_score, pairs)
-        return Ranking(tuple(map(Candidate, ids, values, count(1), repeat(scored_by))))
+        ids = list(map(_doc_id, pairs))
+        _check_unique(ids)
+        return _sound(tuple(map(Candidate, ids, map(_score, pairs), count(1), repeat(scored_by))))
 
     def head(self, count: int) -> Ranking:
         """The first `count` candidates, or all when there are fewer."""
@@ -135,6 +136,11 @@ class Ranking:
 
     def __iter__(self) -> Iterator[Candidate]:
         return iter(self.candidates)
+
+
+def _check_unique(doc_ids: Sequence[str]) -> None:
+    if len(set(doc_ids)) != len(doc_ids):
+        raise ValueError("a ranking holds each document once, found a repeated doc_id")
 
 
 def _sound(candidates: tuple[Candidate, ...]) -> Ranking:

@@ -25,9 +25,9 @@ class RrfFuser:
         for branch, ranking in rankings.items():
             weight = self._weights.get(branch, 1.0)
             before, gain = None, 0.0
-            for c in ranking.candidates:
-                if before is None or c.score != before.score or c.scored_by != before.scored_by:
-                    gain = weight / (self._rrf_k + c.rank)
-                scores[c.doc_id] = scores.get(c.doc_id, 0.0) + gain
-                before = c
+            for doc_id, score, rank, scored_by, _, _, _ in ranking.candidates:
+                if before != (place := (score, scored_by)):
+                    gain = weight / (self._rrf_k + rank)
+                scores[doc_id] = scores.get(doc_id, 0.0) + gain
+                before = place
         return Ranking.from_scores(scores.items(), self._name)
