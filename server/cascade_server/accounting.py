@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,9 +40,10 @@ class Accounting:
 
     @contextmanager
     def bill(self, record: Record) -> Iterator[Bill]:
-        """The bill of the request that `record` is about, settled at the end of the block, however that comes.
+        """The bill of the request that `record` is about, settled after the end of the block, however that comes.
 
-        A caller that leaves before the last update has no answer; what was done until then was used all the same.
+        An answer is counted in the event loop's next step, when it is on its way: its caller need not wait for that. A
+        caller that leaves before the last update has no answer; what was done until then was used all the same.
         """
         bill = Bill(self._prices)
         try:
@@ -56,5 +58,9 @@ class Accounting:
         record.fields.update(results=len(answer.ranking), degraded=answer.degraded)
         if answer.degraded:
             record.fields["degraded_stages"] = {t.stage: t.reason.value for t in answer.trace if t.reason}
+        # With the whole answer, so that its many parts are not let go before it is sent either.
+        asyncio.get_running_loop().call_soon(self._count, record, answer)
+
+    def _count(self, record: Record, answer: Answer) -> None:
         self._metrics.stages(record.tenant, record.cascade, answer.trace)
         self._usage.answered(record.tenant, record.cascade, answer.trace)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import unquote
 
 
+@lru_cache(1024)  # of connections, on which calls come by the thousand
 def is_loopback(peer: str) -> bool:
     """Whether `peer`, such as `ipv4:127.0.0.1:5000`, `ipv6:%5B::1%5D:5000` or `unix:`, is on this machine."""
     scheme, _, rest = peer.partition(":")

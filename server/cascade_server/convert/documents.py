@@ -61,18 +61,17 @@ def metadata_value(message: document_pb2.MetadataValue, field: Callable[[], str]
 def _document(position: int, doc_id: str, message: document_pb2.Document, checks: Checks, max_chars: int) -> Document:
     # Every field is read once, and words are found only for a rule that is broken: each read of a message makes a new
     # string, and this is most of what a request with its own documents costs the event loop.
-    text, title = message.text, message.title
-    if not (text.strip() or title.strip()):
+    text, title, metadata = message.text, message.title, message.metadata
+    if (not text or text.isspace()) and (not title or title.isspace()):
         checks.add(f"documents[{position}]", "has neither text nor title, expected at least one")
     if len(text) + len(title) > max_chars:
         found = f"found {len(text) + len(title)} characters with the title, expected at most {max_chars}"
         checks.add(f"documents[{position}].text", found)
-    return Document(doc_id, text, title, _metadata(position, message, checks))
+    return Document(doc_id, text, title, _metadata(position, metadata, checks) if metadata else {})
 
 
-def _metadata(position: int, message: document_pb2.Document, checks: Checks) -> Mapping[str, MetadataValue]:
-    entries = message.metadata
-    if not entries:
-        return {}
+def _metadata(
+    position: int, entries: Mapping[str, document_pb2.MetadataValue], checks: Checks
+) -> Mapping[str, MetadataValue]:
     path = f"documents[{position}].metadata"
     return {key: metadata_value(value, partial(key_path, path, key), checks) for key, value in sorted(entries.items())}

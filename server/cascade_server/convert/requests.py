@@ -66,7 +66,7 @@ def rank_query(message: ranking_pb2.RankRequest, limits: Settings) -> RankQuery:
         f"found {len(message.documents)}, expected at most {limits.max_documents}; keep that many in an index",
     )
     # No more than may be there: a message holds millions of empty documents.
-    within = message.documents[: limits.max_documents]
+    within = islice(message.documents, limits.max_documents)
     documents = inline_documents(within, checks, max_chars=limits.max_document_chars)
     where = filter_of(message.filter, checks) if message.HasField("filter") else None
     tier_seconds = _seconds(message.budget, "budget", checks) if message.HasField("budget") else None

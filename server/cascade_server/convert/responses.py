@@ -43,8 +43,9 @@ def rank_response(answer: Answer, asked: RankQuery, chosen: Chosen, index_versio
     facts = _facts_of(chosen.cascade)
     in_order = sorted(answer.trace, key=lambda t: facts.place[t.stage])
     rankings = {name: answer.stages[name] for name in facts.place if name in answer.stages} if asked.explain else {}
-    scores = _stage_scores(rankings, set(answer.ranking.doc_ids)) if asked.explain else {}
-    positions = {document.doc_id: i for i, document in enumerate(asked.documents)}
+    wanted = set(answer.ranking.doc_ids)
+    scores = _stage_scores(rankings, wanted) if asked.explain else {}
+    positions = {document.doc_id: i for i, document in enumerate(asked.documents) if document.doc_id in wanted}
 
     response = ranking_pb2.RankResponse(
         trace=[_stage_trace(t) for t in in_order],
@@ -62,19 +63,19 @@ def rank_response(answer: Answer, asked: RankQuery, chosen: Chosen, index_versio
             for t in answer.truncations
         ],
     )
+    add = response.results.add
     for candidate in answer.ranking:
-        document = answer.documents.get(candidate.doc_id) if asked.include_text else None
-        response.results.add(
-            doc_id=candidate.doc_id,
-            position=positions.get(candidate.doc_id),
-            rank=candidate.rank,
-            score=candidate.score,
-            scored_by=candidate.scored_by,
-            title=document.title if document else "",
-            text=document.text if document else "",
-            stages=scores.get(candidate.doc_id, ()),
-            probability=candidate.probability,
-        )
+        doc_id = candidate.doc_id
+        # Only what is there, of which every field takes its time.
+        result = add(doc_id=doc_id, rank=candidate.rank, score=candidate.score, scored_by=candidate.scored_by)
+        if (position := positions.get(doc_id)) is not None:
+            result.position = position
+        if candidate.probability is not None:
+            result.probability = candidate.probability
+        if asked.include_text and (document := answer.documents.get(doc_id)) is not None:
+            result.title, result.text = document.title, document.text
+        if doc_id in scores:
+            result.stages.extend(scores[doc_id])
     return response
 
 

@@ -64,7 +64,8 @@ class RequestScope:
     ) -> None:
         """Ends the call with the status of `error`, which gRPC does by raising."""
         if error is None:
-            self._account(grpc.StatusCode.OK)
+            # gRPC sends the answer in this step of the loop; nobody need wait for what is written down of it.
+            asyncio.get_running_loop().call_soon(self._account, grpc.StatusCode.OK, None, time.monotonic())
         elif isinstance(error, CascadeError):
             self._account(code_of(error), error)
             await self._abort(code_of(error), status_of(error))
@@ -80,8 +81,8 @@ class RequestScope:
         details = (("grpc-status-details-bin", status.SerializeToString()),)
         await self._context.abort(code, status.message, details)
 
-    def _account(self, code: grpc.StatusCode, error: Exception | None = None) -> None:
-        record, seconds = self._record, time.monotonic() - self._arrived
+    def _account(self, code: grpc.StatusCode, error: Exception | None = None, ended: float | None = None) -> None:
+        record, seconds = self._record, (time.monotonic() if ended is None else ended) - self._arrived
         method = record.method.rsplit("/", 1)[-1]
         if record.method.startswith(_RANKING):
             self._metrics.ranked(record.tenant, record.cascade, code.name, seconds)

@@ -86,6 +86,10 @@ class RolloutMetrics:
         for (tenant, cascade), count in versions.items():
             self._problems.labels(tenant, cascade).set(count)
 
+    def counts(self, tenant: str, cascade: str) -> bool:
+        """Whether that cascade is rolled out, so that its answers are counted."""
+        return (tenant, cascade) in self._rollouts
+
     def answered(
         self, tenant: str, cascade: str, version: str, seconds: float, degraded: bool, trace: Iterable[StageTrace]
     ) -> None:

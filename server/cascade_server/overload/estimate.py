@@ -20,7 +20,7 @@ from cascade.config import (
     TierConfig,
     TournamentConfig,
 )
-from cascade.inference.cost import approximate_tokens
+from cascade.inference.cost import CHARS_PER_TOKEN, approximate_tokens
 from cascade.models import ModelKey
 from cascade.stages import Corpus
 from cascade.trace import StageStatus, StageTrace
@@ -82,7 +82,11 @@ class Estimates:
         self, key: tuple[str, ...], config: CascadeConfig, query: str, documents: Sequence[Document], corpus: Corpus
     ) -> tuple[Work, ...]:
         """Every stage that has a model read, in the order they run; `documents` are those of the request itself."""
-        works = _works(config, approximate_tokens([query], most=_ALL), _mean_tokens(documents), corpus)
+        dense = [stage for stage in config.retrieve if isinstance(stage, DenseConfig)]
+        tiers = [tier for tier in config.tiers if not isinstance(tier, IdentityConfig)]
+        if not (dense or tiers):
+            return ()  # before the lengths of all documents are added up for nobody
+        works = _works(dense, tiers, approximate_tokens([query], most=_ALL), _mean_tokens(documents), corpus)
         return tuple(replace(work, ratio=self._ratios.get((*key, work.stage), 1.0)) for work in works)
 
     def learn(self, key: tuple[str, ...], works: Iterable[Work], trace: Iterable[StageTrace]) -> None:
@@ -104,14 +108,13 @@ class Estimates:
             self._ratios.popitem(last=False)
 
 
-def _works(config: CascadeConfig, query: float, document: float, corpus: Corpus) -> Iterable[Work]:
-    for stage in config.retrieve:
-        if isinstance(stage, DenseConfig):
-            each, depth = (document, corpus.size) if corpus.whole else (0.0, 0)
-            yield Work(stage.name, ModelKey("bi_encoder", stage.model, stage.backend), query, each, depth)
-    for tier in config.tiers:
-        if isinstance(tier, IdentityConfig):
-            continue
+def _works(
+    dense: Iterable[DenseConfig], tiers: Iterable[TierConfig], query: float, document: float, corpus: Corpus
+) -> Iterable[Work]:
+    for stage in dense:
+        each, depth = (document, corpus.size) if corpus.whole else (0.0, 0)
+        yield Work(stage.name, ModelKey("bi_encoder", stage.model, stage.backend), query, each, depth)
+    for tier in tiers:
         fixed, each = _reads(tier, query, document, corpus)
         seconds = None if tier.max_time_ms is None else tier.max_time_ms / 1e3
         yield Work(tier.name, _model(tier), fixed, each, min(tier.depth, corpus.size), True, seconds)
@@ -120,7 +123,7 @@ def _works(config: CascadeConfig, query: float, document: float, corpus: Corpus)
 def _mean_tokens(documents: Sequence[Document]) -> float:
     if not documents:
         return _FIRST_GUESS
-    return approximate_tokens([d.text for d in documents], most=_ALL) / len(documents)
+    return sum(len(d.text) for d in documents) / len(documents) / CHARS_PER_TOKEN + 1
 
 
 def _reads(tier: TierConfig, query: float, document: float, corpus: Corpus) -> tuple[float, float]:

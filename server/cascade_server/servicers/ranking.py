@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
 import grpc
 
 from cascade.answer import Answer, Update
-from cascade.budget import Budget
+from cascade.budget import Account, Budget
 from cascade.build import Models, bind_documents, bind_index
 from cascade.config import CascadeConfig
 from cascade.engine import Cascade
@@ -114,8 +114,9 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
     ) -> AsyncGenerator[tuple[_Job, Update], None]:
         """Admit the request and run it."""
         tenant = self._tenants.get(current().acting_tenant)
-        budget = replace(caller_budget(context), account=tenant.account)
-        with self._gate.enter(tenant.account, tenant.quota) as entry:
+        account = tenant.account
+        budget = caller_budget(context, account)
+        with self._gate.enter(account, tenant.quota) as entry:
             self._gate.check_documents(entry, len(request.documents))
             job = await self._job(entry, tenant, request, budget)
             plan = self._gate.plan(entry, job.cascade, job.asked, job.corpus, budget, job.tier_seconds)
@@ -143,10 +144,10 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
     async def _job(self, entry: Entry, tenant: Tenant, request: ranking_pb2.RankRequest, budget: Budget) -> _Job:
         """Check the request, and find what it names. Raises whatever is wrong with it."""
         arrived = time.monotonic()
-        record = current()
-        if request.cascade in tenant.serving:
-            record.cascade = request.cascade
-        record.fields.update(cascade=shorten(request.cascade, 63), top_k=request.top_k)
+        record, cascade = current(), request.cascade
+        if cascade in tenant.serving:
+            record.cascade = cascade
+        record.fields.update(cascade=shorten(cascade, 63), top_k=request.top_k)
         asked = await walked(record.size > LARGE_BYTES, partial(rank_query, request, self._settings))
         chosen = tenant.choose(asked.cascade, asked.sticky_key)
         if asked.index:
@@ -160,9 +161,10 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
 
     def _compare(self, tenant: Tenant, job: _Job, answer: Answer, context: Context) -> None:
         """Have the answer counted for its version, and once it is sent have a shadow rank a copy of the request."""
-        part = "canary" if job.chosen.canary else "active"
-        seconds = work_seconds(job.cascade.config, answer.trace)
-        self._versions.answered(tenant.name, job.cascade.name, part, seconds, answer.degraded, answer.trace)
+        if self._versions.counts(tenant.name, job.cascade.name):
+            part = "canary" if job.chosen.canary else "active"
+            seconds = work_seconds(job.cascade.config, answer.trace)
+            self._versions.answered(tenant.name, job.cascade.name, part, seconds, answer.degraded, answer.trace)
         if (shadow := job.chosen.shadow) is not None:
             ranked = None if answer.degraded else tuple(answer.ranking.doc_ids)
             copy = Copy(tenant.account, job.asked, job.bind, shadow, ranked)
@@ -180,10 +182,11 @@ class RankingServicer(ranking_pb2_grpc.RankingServiceServicer):
         return response
 
 
-def caller_budget(context: Context) -> Budget:
-    """The time until the caller's deadline, less what it takes to get the answer there."""
+def caller_budget(context: Context, account: Account) -> Budget:
+    """The time until the caller's deadline, less what it takes to get the answer there; on `account`."""
     # Typed as float, but None for a call without a deadline.
     remaining: float | None = context.time_remaining()
     if remaining is None:
-        return Budget()
-    return Budget.of(max(0.0, remaining - max(_RESERVE_SECONDS, _RESERVE_SHARE * remaining)))
+        return Budget(account=account)
+    seconds = max(0.0, remaining - max(_RESERVE_SECONDS, _RESERVE_SHARE * remaining))
+    return Budget.of(seconds, account=account)
