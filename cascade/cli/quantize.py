@@ -33,6 +33,7 @@ class ModelKind(StrEnum):
     CROSS_ENCODER = "cross_encoder"
     BI_ENCODER = "bi_encoder"
     LATE_INTERACTION = "late_interaction"
+    JOINT = "joint"
 
 
 def run(

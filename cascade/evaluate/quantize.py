@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cascade.inference.model import ServedModel
     from cascade.inference.towers.tower import BackendName
 
-Kind = Literal["cross_encoder", "bi_encoder", "late_interaction"]
+Kind = Literal["cross_encoder", "bi_encoder", "late_interaction", "joint"]
 Scorer = Callable[[str, Sequence[str]], Awaitable[Sequence[float]]]
 """A query and passages to a score each, higher is better."""
 
@@ -59,6 +59,7 @@ def kind_of(reference: str) -> Kind:
 
     from sentence_transformers.util import load_file_path
 
+    from cascade.rerank.listwise.checkpoint import SETTINGS
     from cascade.weights import resolve_model
 
     folder = resolve_model(reference)
@@ -67,6 +68,8 @@ def kind_of(reference: str) -> Kind:
         path = load_file_path(folder, name)
         return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
 
+    if told(SETTINGS):
+        return "joint"
     settings, config = told("config_sentence_transformers.json"), told("config.json")
     named = settings.get("model_type") if isinstance(settings, dict) else None
     if named in _KINDS:
@@ -78,7 +81,7 @@ def kind_of(reference: str) -> Kind:
         return "late_interaction"
     if told("modules.json"):
         return "bi_encoder"
-    expected = ", ".join(dict.fromkeys(_KINDS.values()))
+    expected = ", ".join(get_args(Kind))
     message = f"its files do not say what kind of model {reference!r} is, expected {expected}; say it by --kind"
     raise InvalidInputError([Violation("model", message)])
 
@@ -107,11 +110,13 @@ def model_of(kind: Kind, reference: str, backend: BackendName, threads: int) -> 
     from cascade.inference.cross_encoder import CrossEncoderModel
     from cascade.inference.encoder import Encoder
     from cascade.inference.multi_vector import MultiVectorModel
+    from cascade.rerank.listwise.joint_model import JointModel
 
     kinds: dict[Kind, type[ServedModel]] = {
         "cross_encoder": CrossEncoderModel,
         "bi_encoder": Encoder,
         "late_interaction": MultiVectorModel,
+        "joint": JointModel,
     }
     return kinds[kind](reference, device="cpu", threads=threads, backend=backend)
 
@@ -121,6 +126,7 @@ def scorer(model: ServedModel) -> Scorer:
     from cascade.inference.cross_encoder import CrossEncoderModel
     from cascade.inference.encoder import Encoder
     from cascade.inference.multi_vector import MultiVectorModel
+    from cascade.rerank.listwise.joint_model import JointModel
 
     async def cross(query: str, passages: Sequence[str]) -> Sequence[float]:
         assert isinstance(model, CrossEncoderModel)
@@ -130,6 +136,10 @@ def scorer(model: ServedModel) -> Scorer:
         assert isinstance(model, MultiVectorModel)
         return model.score_documents(query, passages).scores
 
+    async def joint(query: str, passages: Sequence[str]) -> Sequence[float]:
+        assert isinstance(model, JointModel)
+        return model.score(query, passages, max_doc_tokens=256, max_block_tokens=2048).scores
+
     async def dense(query: str, passages: Sequence[str]) -> Sequence[float]:
         assert isinstance(model, Encoder)
         vector, _ = await model.encode_query(query, budget=Budget())
@@ -138,6 +148,8 @@ def scorer(model: ServedModel) -> Scorer:
 
     if isinstance(model, CrossEncoderModel):
         return cross
+    if isinstance(model, JointModel):
+        return joint
     return late if isinstance(model, MultiVectorModel) else dense
 
 

@@ -17,6 +17,7 @@ from cascade.inference.towers.tower import BackendName
 from cascade.weights import cache_root
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 log = structlog.get_logger()
@@ -70,12 +71,17 @@ class Record:
         return bool(self.collections) and all(one.loss <= MOST_LOSS for one in self.collections)
 
 
-def fingerprint(module: nn.Module, kind: str = "") -> str:
-    """Sixteen hex digits that change with any weight, whatever the weights are called, and with what they are for."""
+def fingerprint(module: nn.Module, kind: str = "", dtype: torch.dtype | None = None) -> str:
+    """Sixteen hex digits that change with any weight, whatever the weights are called, and with what they are for.
+
+    With `dtype`, weights count as what they are in it, so that it is the same however they were loaded.
+    """
     import torch
 
     digest = hashlib.sha256(kind.encode())
     for tensor in module.state_dict().values():
+        if dtype is not None:
+            tensor = tensor.to(dtype)
         digest.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]

@@ -100,7 +100,8 @@ def dtype_of(backend: Backend, device: str) -> torch.dtype:
 
 
 def decoder_of(stack: Any, backend: Backend = "auto", *, threads: int | None = None) -> Decoder:
-    """What runs this stack as it is wanted; `auto` never rounds to eight bits, which costs quality.
+    """What runs this stack as it is wanted; `auto` never rounds to eight bits: whether that costs quality,
+    `choice.chosen` knows.
 
     The stack's weights are shared and stay as they were, but in eight bits its layers are given up. Raises ValueError
     where that cannot be.

@@ -43,6 +43,10 @@ class JointModel(ServedModel):
     """Of what every prompt begins with, read once."""
 
     def _load(self) -> None:
+        import torch
+
+        from cascade.inference.towers.records import fingerprint
+        from cascade.rerank.listwise.choice import chosen
         from cascade.rerank.listwise.decoder import decoder_of, dtype_of
         from cascade.rerank.listwise.span import Span
 
@@ -51,7 +55,10 @@ class JointModel(ServedModel):
         device = pick_device(self.device)
         dtype = dtype_of(self.wanted_backend, device)
         self._network = load_network(layout.folder, layout.settings, layout.source, dtype).to(device)
-        self._decoder = decoder_of(self._network.backbone, self.wanted_backend, threads=self.threads)
+        backbone = self._network.backbone
+        self.weights = fingerprint(self._network, self.kind, torch.bfloat16)
+        backend = chosen(backbone, self.wanted_backend, weights=self.weights, folder=layout.folder, name=self.reference)
+        self._decoder = decoder_of(backbone, backend, threads=self.threads)
         self.backend = self._decoder.backend
         self._lane = Lane(self._read, self.step_tokens(_MOST_BATCH_TOKENS))
         self._instruction = Memory()

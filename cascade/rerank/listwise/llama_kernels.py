@@ -2,7 +2,8 @@
 
 `sums` are what a multiplication gave, [tokens, n]: int32, with `scales` of the tokens that were multiplied and
 `weight_scales` of the n outputs, as in the native tower's kernels; or bfloat16, seen as uint16, where these are None.
-What is multiplied next is written to `out` [tokens, n], int8 with `out_scales`, or bfloat16 where these are None.
+What is multiplied next is written to `out` [tokens, n], spread with `run` and in int8 with `out_scales`, or in bfloat16
+where these are None.
 Attention reads bfloat16. A token's numbers come of its own row alone; `row` is room for one.
 """
 
@@ -29,7 +30,30 @@ def _of_brain(bits: Any) -> Any:
 
 
 @kernel
-def normalise(states: Any, weight: Any, eps: Any, row: Any, out: Any, out_scales: Any) -> None:
+def _spread(row: Any, run: Any) -> None:
+    half = run
+    while half < len(row):
+        for start in range(0, len(row), 2 * half):
+            left, right = row[start : start + half], row[start + half : start + 2 * half]
+            for k in range(half):
+                a, b = left[k], right[k]
+                left[k], right[k] = a + b, a - b
+        half *= 2
+    factor = np.sqrt(f(run) / f(len(row)))
+    for k in range(len(row)):
+        row[k] *= factor
+
+
+@kernel
+def spread(rows: Any, run: Any) -> None:
+    """Multiplies the n / `run` numbers at distance `run` of each other, a power of two, by Hadamard's matrix, for all
+    such of every row float32 [m, n]; twice is not at all. What one of them holds, all then hold in equal parts."""
+    for t in range(len(rows)):
+        _spread(rows[t], run)
+
+
+@kernel
+def normalise(states: Any, weight: Any, eps: Any, run: Any, row: Any, out: Any, out_scales: Any) -> None:
     """RMSNorm (Zhang and Sennrich, 2019) of `states` float32 [tokens, n]."""
     for t in range(len(states)):
         state = states[t]
@@ -43,6 +67,7 @@ def normalise(states: Any, weight: Any, eps: Any, row: Any, out: Any, out_scales
             for k in range(len(row)):
                 out[t, k] = _to_brain(f(row[k]))
         else:
+            _spread(row, run)
             out_scales[t] = rounded(row, out[t])
 
 
@@ -94,7 +119,7 @@ def turn(
 
 
 @kernel
-def gather(found: Any, begin: Any, row: Any, out: Any, out_scales: Any) -> None:
+def gather(found: Any, begin: Any, run: Any, row: Any, out: Any, out_scales: Any) -> None:
     """What attention found, [heads, all tokens, size], token by token from `begin` on."""
     size = found.shape[2]
     for t in range(len(out)):
@@ -106,11 +131,12 @@ def gather(found: Any, begin: Any, row: Any, out: Any, out_scales: Any) -> None:
                 head = found[h, begin + t]
                 for d in range(size):
                     row[h * size + d] = _of_brain(head[d])
+            _spread(row, run)
             out_scales[t] = rounded(row, out[t])
 
 
 @kernel
-def gate(sums: Any, scales: Any, weight_scales: Any, row: Any, out: Any, out_scales: Any) -> None:
+def gate(sums: Any, scales: Any, weight_scales: Any, run: Any, row: Any, out: Any, out_scales: Any) -> None:
     """silu(gate) * up (Shazeer, 2020), which stand side by side."""
     width = len(row)
     gates, ups = np.empty(width, dtype=np.float32), np.empty(width, dtype=np.float32)
@@ -135,4 +161,5 @@ def gate(sums: Any, scales: Any, weight_scales: Any, row: Any, out: Any, out_sca
             for k in range(width):
                 out[t, k] = _to_brain(f(row[k]))
         else:
+            _spread(row, run)
             out_scales[t] = rounded(row, out[t])

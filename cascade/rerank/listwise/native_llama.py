@@ -17,6 +17,7 @@ from cascade.inference.towers.native.weights import floats
 from cascade.inference.towers.tower import BackendName
 from cascade.rerank.listwise import llama_kernels as kernels
 from cascade.rerank.listwise.span import Pass, Span
+from cascade.rerank.listwise.spread import run_of, spread
 
 Floats = npt.NDArray[np.float32]
 Given = tuple[Tensor, Floats | None]
@@ -33,7 +34,7 @@ class NativeLlama:
     """What torch does in many passes over the tokens is done in one; residuals are float32, attention bfloat16.
 
     In eight bits, weights are rounded once, by output, and what they multiply at every turn, by token, as in the native
-    tower; the stack's own layers are given up. In bfloat16 its weights are shared.
+    tower, both spread before (`spread.py`); the stack's own layers are given up. In bfloat16 its weights are shared.
     """
 
     def __init__(self, stack: Any, *, threads: int, eight_bits: bool) -> None:
@@ -72,10 +73,10 @@ class NativeLlama:
 
 
 class _EightBits:
-    """Linear maps of one input, side by side, as int8 [in, out] and the scales of the outputs."""
+    """Linear maps of one input that was spread, side by side, as int8 [in, out] and the scales of the outputs."""
 
     def __init__(self, *maps: Any) -> None:
-        weight = torch.cat([one.weight.detach().float() for one in maps])
+        weight = torch.cat([spread(one.weight) for one in maps])
         largest = weight.abs().amax(dim=1)
         scales = torch.where(largest == 0, 1.0, largest / _MOST)
         self._weight = (weight / scales[:, None]).round().to(torch.int8).t().contiguous()
@@ -154,7 +155,7 @@ class _Layer:
         return self._written(
             len(states),
             states.shape[1],
-            lambda a, b, row, out, scales: kernels.normalise(states[a:b], weight, self._eps, row, out, scales),
+            lambda a, b, *room: kernels.normalise(states[a:b], weight, self._eps, *room),
         )
 
     def _gathered(self, heard: Tensor) -> Given:
@@ -162,14 +163,14 @@ class _Layer:
         return self._written(
             heard.shape[1],
             self._heads * self._size,
-            lambda a, b, row, out, scales: kernels.gather(bits, a, row, out, scales),
+            lambda a, b, *room: kernels.gather(bits, a, *room),
         )
 
     def _gated(self, multiplied: Found) -> Given:
         found, scales, of_outputs = multiplied
 
-        def work(a: int, b: int, row: Floats, out: npt.NDArray[Any], out_scales: Floats | None) -> None:
-            kernels.gate(found[a:b], None if scales is None else scales[a:b], of_outputs, row, out, out_scales)
+        def work(a: int, b: int, *room: Any) -> None:
+            kernels.gate(found[a:b], None if scales is None else scales[a:b], of_outputs, *room)
 
         return self._written(len(found), found.shape[1] // 2, work)
 
@@ -182,13 +183,14 @@ class _Layer:
         self._parts(len(found), work)
 
     def _written(
-        self, tokens: int, width: int, work: Callable[[int, int, Floats, npt.NDArray[Any], Floats | None], None]
+        self, tokens: int, width: int, work: Callable[[int, int, int, Floats, npt.NDArray[Any], Floats | None], None]
     ) -> Given:
-        """What `work` writes of all tokens, given which, room for one of them, and where to write."""
+        """What `work` writes of all tokens, given which, a run, room for one of them, and where to write."""
+        run = run_of(width)
         room, rows, scales = self._maps.room(tokens, width)
 
         def part(a: int, b: int) -> None:
-            work(a, b, np.empty(width, dtype=np.float32), rows[a:b], None if scales is None else scales[a:b])
+            work(a, b, run, np.empty(width, dtype=np.float32), rows[a:b], None if scales is None else scales[a:b])
 
         self._parts(tokens, part)
         return room, scales

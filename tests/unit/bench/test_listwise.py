@@ -17,7 +17,7 @@ from cascade.rerank.listwise.language_model import LanguageModel
 from cascade.rerank.listwise.likelihood_model import LikelihoodModel
 from cascade.rerank.listwise.list_prompt import ListPrompt
 from cascade.rerank.listwise.order_reader import OrderReader
-from tests.unit.rerank.listwise.conftest import write_joint
+from tests.conftest import write_joint
 
 TEXTS = [
     "Paris is the capital of France.",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cascade.inference.towers.records import FILE, find, read
+from cascade.rerank.listwise.joint_model import JointModel
 from cascade.weights import resolver
 
 
@@ -70,6 +71,25 @@ def test_other_kinds_of_models_are_measured_too(
     found = run_json("quantize", folder, "--collection", collection, "--backend", "onnx-int8", "--depth", 3, *options)
     assert found["kind"] == kind
     assert 0 < found["collections"][0]["ndcg"] <= 1
+
+
+def test_a_joint_model_with_a_small_loss_runs_in_eight_bits_from_then_on(
+    run_json: Callable[..., Any],
+    cache: Path,
+    collection: Path,
+    joint_folders: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = joint_folders[0]
+    found = run_json("quantize", folder, "--collection", collection)
+    assert (found["kind"], found["backend"]) == ("joint", "native-int8")
+    assert found["collections"][0]["queries"] == 2
+    for able in (True, False):
+        monkeypatch.setattr("cascade.rerank.listwise.choice.available", lambda able=able: able)
+        model = JointModel(str(folder), device="cpu")
+        model.ensure_loaded()
+        assert model.weights == found["weights"]
+        assert (model.backend == "native-int8") == (able and found["acceptable"])
 
 
 def test_a_record_beside_the_model_goes_where_the_model_goes(

@@ -118,6 +118,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ({"config_sentence_transformers.json": {"model_type": "MultiVectorEncoder"}}, "late_interaction"),
         ({"config.json": {"architectures": ["BertForSequenceClassification"]}}, "cross_encoder"),
         ({"config.json": {"architectures": ["HF_ColBERT"]}}, "late_interaction"),
+        ({"joint.json": {"base": "embedded:any"}}, "joint"),
         ({"config.json": {"architectures": ["BertModel"]}, "modules.json": [{"type": "any"}]}, "bi_encoder"),
     ],
 )

@@ -92,6 +92,14 @@ def test_a_fingerprint_does_not_ask_what_a_weight_is_called() -> None:
     assert fingerprint(first) == fingerprint(second)
 
 
+def test_a_fingerprint_in_one_number_format_does_not_ask_how_weights_were_loaded() -> None:
+    exact = torch.nn.Linear(4, 2)
+    rounded = torch.nn.Linear(4, 2, dtype=torch.bfloat16)
+    rounded.load_state_dict(exact.state_dict())
+    assert fingerprint(exact) != fingerprint(rounded)
+    assert fingerprint(exact, dtype=torch.bfloat16) == fingerprint(rounded, dtype=torch.bfloat16)
+
+
 def test_the_same_weights_are_others_for_another_kind_of_model(tiny_backbone: Backbone) -> None:
     assert fingerprint(tiny_backbone, "bi_encoder") != fingerprint(tiny_backbone, "multi_vector")
 

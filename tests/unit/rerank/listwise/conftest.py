@@ -1,4 +1,4 @@
-"""A language model of two layers with random weights, and joint models over it."""
+"""Models of two layers with random weights, loaded."""
 
 from __future__ import annotations
 
@@ -7,55 +7,8 @@ from pathlib import Path
 import pytest
 
 from cascade.errors import ModelLoadError
-from cascade.rerank.listwise.checkpoint import WEIGHTS, JointSettings
 from cascade.rerank.listwise.joint_model import JointModel
 from cascade.rerank.listwise.likelihood_model import LikelihoodModel
-
-
-def write_joint(folder: Path, base: Path, seed: int) -> Path:
-    """A joint model over `base` with random adapters on its last layer and a random projector."""
-    import torch
-    from safetensors.torch import save_file
-
-    torch.manual_seed(seed)
-    shapes = {
-        "layers.1.mlp.up_proj.down": (2, 32),
-        "layers.1.mlp.up_proj.up": (64, 2),
-        "projector.enter.weight": (16, 32),
-        "projector.enter.bias": (16,),
-        "projector.leave.weight": (8, 16),
-        "projector.leave.bias": (8,),
-    }
-    save_file({name: torch.randn(shape) for name, shape in shapes.items()}, str(folder / WEIGHTS))
-    JointSettings(
-        base=str(base),
-        prompt="joint-v1",
-        passage_marker="<file_sep>",
-        query_marker="<gh_stars>",
-        layers=None,
-        scale=0.1,
-        inner_size=16,
-        out_size=8,
-        max_block_passages=4,
-    ).write(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def joint_folders(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Of joint models with random weights, the first that passes its self-test and the first that does not."""
-    passed: Path | None = None
-    refused: Path | None = None
-    seed = 0
-    while passed is None or refused is None:
-        seed += 1
-        folder = write_joint(tmp_path_factory.mktemp(f"joint-{seed}"), tiny_lm, seed)
-        try:
-            JointModel(str(folder), device="cpu").ensure_loaded()
-            passed = passed or folder
-        except ModelLoadError:
-            refused = refused or folder
-    return passed, refused
 
 
 @pytest.fixture(scope="session")
