@@ -279,6 +279,14 @@ async def test_when_every_retriever_fails_the_error_names_the_cause() -> None:
         await rank(made, corpus(Stuck()), seconds=0.05)
 
 
+async def test_a_lone_retriever_that_fails_is_named_with_its_cause() -> None:
+    made = cascade("retrieve: [{kind: bm25}]")
+    with pytest.raises(StageError, match="OSError: disk"):
+        await rank(made, corpus(Raising(OSError("disk"))))
+    with pytest.raises(BudgetExceededError):
+        await rank(made, corpus(Stuck()), seconds=0.05)
+
+
 async def test_an_empty_retrieval_is_an_answer_and_not_degraded() -> None:
     answer = await rank(cascade(TWO_TIERS, Reverse(), Reverse()), corpus(Fixed("")))
     assert len(answer.ranking) == 0
@@ -303,13 +311,22 @@ async def test_of_a_whole_corpus_no_document_is_cut_away() -> None:
     assert len((await rank(made, replace(over, whole=True))).ranking) == 6
 
 
-async def test_a_cancelled_request_cancels_what_runs_for_it() -> None:
+@pytest.mark.parametrize("where", ["a tier", "the only retriever", "one of two retrievers"])
+async def test_a_cancelled_request_cancels_what_runs_for_it(where: str) -> None:
     stuck = Stuck()
-    task = asyncio.create_task(rank(cascade(TWO_TIERS, stuck, Reverse()), corpus(Fixed("abc"))))
+    match where:
+        case "a tier":
+            asking = rank(cascade(TWO_TIERS, stuck, Reverse()), corpus(Fixed("abc")))
+        case "the only retriever":
+            asking = rank(cascade("retrieve: [{kind: bm25}]"), corpus(stuck))
+        case _:
+            asking = rank(cascade(TWO_TIERS, Reverse(), Reverse()), corpus(Fixed("abc"), stuck))
+    task = asyncio.create_task(asking)
     await asyncio.sleep(0.02)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    await asyncio.sleep(0)
     assert stuck.cancelled
 
 

@@ -51,3 +51,13 @@ def test_text_is_attached_where_it_is_known() -> None:
 def test_a_passage_is_the_title_and_the_text_on_lines_of_their_own() -> None:
     assert Document("d", "body", "Title").passage == "Title\nbody"
     assert Document("d", "body").passage == "body"
+
+
+def test_documents_with_one_score_stand_in_the_order_of_their_ids() -> None:
+    ranking = Ranking.from_scores([("c", 1.0), ("a", 1.0), ("d", 2.0), ("b", 0.0), ("e", -0.0)], "s")
+    assert ranking.doc_ids == ["d", "a", "c", "b", "e"]
+
+
+def test_scores_that_name_a_document_twice_are_refused() -> None:
+    with pytest.raises(ValueError, match="repeated doc_id"):
+        Ranking.from_scores([("a", 1.0), ("a", 0.5)], "s")
