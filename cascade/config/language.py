@@ -11,7 +11,7 @@ from cascade.config.fields import Model, Name
 from cascade.config.tier import PointwiseTier, Tier
 
 LanguageBackend = Literal["auto", "torch-fp32", "torch-bf16", "native-int8"]
-"""What runs a language model; `auto` rounds to eight bits only a joint model whose record says that it costs nothing."""
+"""What runs a language model; `auto` rounds to eight bits only a joint model whose record says it costs nothing."""
 
 
 class JointConfig(Tier):
