@@ -17,7 +17,7 @@ from cascade.inference.towers.strip import Ints, Strip
 Times = Callable[[Tensor], Tensor]
 """A multiplication by a layer's weights."""
 
-_STEP = 16
+STEP = 16
 """Rows of a multiplication are a multiple of this: for each number of them that it sees, the library makes and keeps
 code of its own. Of every number up to 512 that was 900 MB, and a fifth of the time went into making it again."""
 _CLOSED = -1e4
@@ -115,7 +115,7 @@ class PackedBert:
 
 def _filled(places: Ints) -> Tensor:
     """With the last one repeated up to a multiple of the step; nobody looks at what is computed of those."""
-    return torch.from_numpy(np.append(places, np.repeat(places[-1], -len(places) % _STEP)))
+    return torch.from_numpy(np.append(places, np.repeat(places[-1], -len(places) % STEP)))
 
 
 class _Layer:

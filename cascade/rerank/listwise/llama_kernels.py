@@ -13,15 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from cascade.inference.towers.native.elementary import exponential, f, i, rounded
+from cascade.inference.towers.native.elementary import exponential, f, i, rounded, to_brain
 from cascade.inference.towers.native.machine_code import inlined, kernel
-
-
-@inlined
-def _to_brain(x: Any) -> Any:
-    """The bits of a float32 as bfloat16, to nearest, ties to even."""
-    bits = x.view(np.int32)
-    return np.uint16(i(bits + i(0x7FFF) + (i(bits >> i(16)) & i(1))) >> i(16))
 
 
 @inlined
@@ -65,7 +58,7 @@ def normalise(states: Any, weight: Any, eps: Any, run: Any, row: Any, out: Any, 
             row[k] = state[k] * inverse * weight[k]
         if out_scales is None:
             for k in range(len(row)):
-                out[t, k] = _to_brain(f(row[k]))
+                out[t, k] = to_brain(f(row[k]))
         else:
             _spread(row, run)
             out_scales[t] = rounded(row, out[t])
@@ -107,7 +100,7 @@ def turn(
                     row[d] = f(found[d]) * (of_token * of_output[d])
             if cos is None:
                 for d in range(size):
-                    bits[d] = _to_brain(f(row[d]))
+                    bits[d] = to_brain(f(row[d]))
             else:
                 c, s = cos[t], sin[t]
                 for d in range(half):
@@ -115,7 +108,7 @@ def turn(
                 for d in range(half):
                     turned[half + d] = row[half + d] * c[d] + row[d] * s[d]
                 for d in range(size):
-                    bits[d] = _to_brain(f(turned[d]))
+                    bits[d] = to_brain(f(turned[d]))
 
 
 @kernel
@@ -159,7 +152,7 @@ def gate(sums: Any, scales: Any, weight_scales: Any, run: Any, row: Any, out: An
             row[k] = x / (f(1) + exponential(-slope)) * ups[k]
         if out_scales is None:
             for k in range(width):
-                out[t, k] = _to_brain(f(row[k]))
+                out[t, k] = to_brain(f(row[k]))
         else:
             _spread(row, run)
             out_scales[t] = rounded(row, out[t])

@@ -13,15 +13,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, rms_norm
 
+from cascade.inference.towers.native.attention import up
 from cascade.inference.towers.native.weights import floats
+from cascade.inference.towers.packed_bert import STEP
 from cascade.inference.towers.tower import BackendName
 from cascade.rerank.listwise import llama_kernels as kernels
 from cascade.rerank.listwise.span import Pass, Span
 from cascade.rerank.listwise.spread import run_of, spread
 
 Floats = npt.NDArray[np.float32]
-Given = tuple[Tensor, Floats | None]
-"""What is multiplied, [tokens, in]: int8 and the scales of the tokens, or bfloat16 and None."""
+Given = tuple[Tensor, Floats | None, int]
+"""What is multiplied, [tokens, in]: int8 and the scales of the tokens, or bfloat16 and None; and how many tokens."""
 Found = tuple[npt.NDArray[Any], Floats | None, Floats | None]
 """What that gives, [tokens, out]: int32 and the scales of the tokens and of the outputs, or bfloat16 bits and None."""
 
@@ -88,8 +90,8 @@ class _EightBits:
         room = torch.empty(tokens, width, dtype=torch.int8)
         return room, room.numpy(), np.empty(tokens, dtype=np.float32)
 
-    def of(self, given: Tensor, scales: Floats | None) -> Found:
-        """What `given` is multiplied to."""
+    def of(self, given: Tensor, scales: Floats | None, tokens: int) -> Found:
+        """What `given`, of so many tokens, is multiplied to."""
         return torch._int_mm(given, self._weight).numpy(), scales, self._scales
 
 
@@ -104,13 +106,16 @@ class _Brain:
 
     @staticmethod
     def room(tokens: int, width: int) -> tuple[Tensor, npt.NDArray[Any], Floats | None]:
-        """For what is multiplied next: as it is multiplied, as it is written, and no scales."""
-        room = torch.empty(tokens, width, dtype=torch.bfloat16)
-        return room, _bits(room), None
+        """For what is multiplied next: as it is multiplied, as it is written, and no scales.
 
-    def of(self, given: Tensor, scales: Floats | None) -> Found:
-        """What `given` is multiplied to."""
-        return _bits(linear(given, self._weight)), None, None
+        Rows beyond a step are a multiple of it, as in `packed_bert`: the library keeps code for every number of them.
+        """
+        room = torch.empty(tokens if tokens < STEP else up(tokens, STEP), width, dtype=torch.bfloat16)
+        return room, _bits(room[:tokens]), None
+
+    def of(self, given: Tensor, scales: Floats | None, tokens: int) -> Found:
+        """What the `tokens` first rows of `given` are multiplied to."""
+        return _bits(linear(given, self._weight)[:tokens]), None, None
 
 
 class _Layer:
@@ -193,7 +198,7 @@ class _Layer:
             work(a, b, run, np.empty(width, dtype=np.float32), rows[a:b], None if scales is None else scales[a:b])
 
         self._parts(tokens, part)
-        return room, scales
+        return room, scales, tokens
 
     def _parts(self, tokens: int, work: Callable[[int, int], None]) -> None:
         """`work` on all tokens, in as many threads as it is worth."""
