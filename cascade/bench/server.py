@@ -18,6 +18,7 @@ from cascade.bench import machine
 from cascade.bench.measure import Contender, Goal, Measured, interleave
 from cascade.bench.options import Options
 from cascade.bench.result import Check, Result
+from cascade.bench.serving.bare import bare
 from cascade.bench.serving.cases import CASCADES, heads, kilobytes, natural, short
 from cascade.bench.serving.driver import Driver
 from cascade.bench.serving.memory import resident
@@ -34,6 +35,8 @@ _SATURATED = 8
 _FIRST = 1000
 """Reranks after which memory is looked at first: by then everything that is to stay is there."""
 _RERANKS = 5000
+_RESULTS = 10
+"""Of an answer, as many as the client asks for."""
 _RESAMPLES = 2000
 _OWN = {
     # Nothing may be refused: a closed loop would then measure how fast that is.
@@ -69,8 +72,8 @@ class _Setting:
         """Seconds of a part of the bench that has that share of the time."""
         return None if self.options.seconds is None else self.options.seconds * share
 
-    def client(self, cascade: str, questions: Sequence[Question]) -> Driver:
-        return Driver(ClientSpec(self.server.target, cascade, tuple(questions), self.shares.clients))
+    def client(self, cascade: str, questions: Sequence[Question], target: str | None = None) -> Driver:
+        return Driver(ClientSpec(target or self.server.target, cascade, tuple(questions), self.shares.clients))
 
     def engine(self, cascade: str, questions: Sequence[Question]) -> Driver:
         return Driver(EngineSpec(CASCADES[cascade], tuple(questions), self.options.threads, self.shares.work))
@@ -110,7 +113,8 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
             "the engine is given texts and makes documents of them; the server's client has its messages made and "
             "counts what writing them, sending them and reading the answers takes",
             f"{_SATURATED} requests at a time saturate; latencies are at half of the server's throughput without a "
-            "model, at moments drawn from a Poisson process, the same for both",
+            "model, at moments drawn from a Poisson process, the same for all",
+            f"a gRPC server that does nothing took {latency['grpc_alone_p50_ms'][0]:.2f} ms with the same client, p50",
         ],
         checks=[added, memory],
     )
@@ -138,13 +142,21 @@ def _throughput(
 
 
 def _latency(setting: _Setting, questions: Sequence[Question], rate: float) -> tuple[Check, dict[str, Any]]:
-    """What the server adds to the engine's latency at `rate` requests a second, with its interval over rounds."""
+    """What the server adds to the engine's latency at `rate` requests a second, with its interval over rounds.
+
+    Beside it, what a server that does nothing takes: less than that nobody adds who answers over gRPC.
+    """
     options = setting.options
     part = setting.part(1 / 5)
-    seconds = 0.1 if options.quick else 3.0 if part is None else min(3.0, part / options.rounds / 2)
-    found: dict[str, list[list[float]]] = {"server": [], "engine": []}
-    with setting.engine("plain", questions) as engine, setting.client("plain", questions) as client:
-        drivers = {"server": client, "engine": engine}
+    seconds = 0.1 if options.quick else 3.0 if part is None else min(3.0, part / options.rounds / 3)
+    found: dict[str, list[list[float]]] = {"server": [], "engine": [], "gRPC alone": []}
+    with (
+        bare(_RESULTS, setting.shares.work) as target,
+        setting.engine("plain", questions) as engine,
+        setting.client("plain", questions) as client,
+        setting.client("plain", questions, target) as nobody,
+    ):
+        drivers = {"server": client, "engine": engine, "gRPC alone": nobody}
         for driver in drivers.values():
             driver.open(rate, seconds / 2, options.seed)
         for number in range(options.rounds):
@@ -165,7 +177,14 @@ def _latency(setting: _Setting, questions: Sequence[Question], rate: float) -> t
     }
     value, low, high = added["p50"]
     check = Check("added latency, p50", value, Goal(1.5, 0.5), "less", "ms", low, high)
-    facts = {"rate_per_second": rate, "added_ms": added, "milliseconds": absolute, "rounds_ms": points}
+    alone = _interval([np.median(one) * 1e3 for one in found["gRPC alone"]])
+    facts = {
+        "rate_per_second": rate,
+        "added_ms": added,
+        "grpc_alone_p50_ms": alone,
+        "milliseconds": absolute,
+        "rounds_ms": points,
+    }
     return check, facts
 
 

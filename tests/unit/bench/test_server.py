@@ -32,7 +32,7 @@ def test_the_smallest_bench_of_a_server_has_every_figure(monkeypatch: pytest.Mon
     assert [peer.goal is not None for peer in found.peers] == [True, False, True, False]
     assert [check.goal.floor for check in found.checks] == [1.5, 0.02]
     assert found.quality["memory"]["reranks"] == 40
-    assert set(found.quality["latency"]["milliseconds"]) == {"server", "engine"}
+    assert set(found.quality["latency"]["milliseconds"]) == {"server", "engine", "gRPC alone"}
     assert any(line.startswith("40 of 40 reranks") for line in said)
 
 
