@@ -37,6 +37,11 @@ class Padded:
         return 1.0 - len(self.tokens) / self.ids.size
 
 
+def up(count: int, to: int) -> int:
+    """The next multiple of `to`."""
+    return (count + to - 1) // to * to
+
+
 def padded_batches(strip: Strip, *, pad_id: int, most_tokens: int = 4096) -> Iterator[Padded]:
     """All of the strip in batches of at most `most_tokens` and a tenth of padding each; a longer sequence is alone."""
     for rows in groups(strip.lengths.tolist(), most_tokens):

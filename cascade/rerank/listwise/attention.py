@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.functional import scaled_dot_product_attention
 
-from cascade.inference.towers.native.attention import up
 from cascade.inference.towers.packed_bert import STEP
+from cascade.inference.towers.padded import up
 
 _ROWS = 64
 """Queries of one step on a processor: their scores stay in its cache, and hardly any that the mask hides are computed.

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, rms_norm
 
-from cascade.inference.towers.native.attention import up
 from cascade.inference.towers.native.weights import floats
 from cascade.inference.towers.packed_bert import STEP
+from cascade.inference.towers.padded import up
 from cascade.inference.towers.tower import BackendName
 from cascade.rerank.listwise import llama_kernels as kernels
 from cascade.rerank.listwise.span import Pass, Span

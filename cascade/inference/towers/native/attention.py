@@ -26,6 +26,7 @@ from cascade.inference.towers.native.tile import (
     multiply_tile,
     multiply_tile_of_pairs,
 )
+from cascade.inference.towers.padded import up
 
 CLOSED = f(-1e30)
 
@@ -120,11 +121,6 @@ class InPairs(_Room):
             self.rows, self.queries, self.keys, self.values, self.shares,
             self.logits, self.biases, self.read, self.states, out, out_scales,
         )  # fmt: skip
-
-
-def up(count: int, to: int) -> int:
-    """The next multiple of `to`."""
-    return (count + to - 1) // to * to
 
 
 @inlined
