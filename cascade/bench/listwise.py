@@ -30,7 +30,7 @@ POINTWISE = Goal(floor=1.5, aim=3)
 _OURS = "joint"
 _RANKGPT = "RankGPT windows of 20 by 10"
 _LIKELIHOOD = "pointwise likelihood"
-_EIGHT_BITS = "joint, native-int8"
+_EXACT = "joint, torch-bf16"
 _MOST_TOKENS = 100
 """Of a document, for all: what RankGPT's windows have room for, and what the joint model was trained on."""
 _DEPTH = 30
@@ -59,7 +59,7 @@ def bench(options: Options, tell: Callable[[str], None]) -> Result:
         measured = interleave(
             contender(_OURS),
             [contender(_RANKGPT, WINDOWS), contender(_LIKELIHOOD, POINTWISE)],
-            also=[contender(_EIGHT_BITS)],
+            also=[contender(_EXACT)],
             units=depth,
             unit="documents/s",
             rounds=options.rounds,
@@ -94,18 +94,18 @@ def _tiers(options: Options) -> tuple[dict[str, Reranker], dict[str, ServedModel
 
     window = 20
     on: dict[str, Any] = {"device": "cpu", "threads": options.threads}
-    joint, eight_bits = JointModel(JOINT, **on), JointModel(JOINT, backend="native-int8", **on)
+    joint, exact = JointModel(JOINT, **on), JointModel(JOINT, backend="torch-bf16", **on)
     likelihood, writing = LikelihoodModel(BASE, **on), LanguageModel(BASE, **on)
-    for model in (joint, eight_bits, likelihood, writing):
+    for model in (joint, exact, likelihood, writing):
         model.ensure_loaded()
     prompt = ListPrompt("permutation-v1", [str(place) for place in range(1, window + 1)])
     reader = OrderReader(writing, "permutation", prompt, most=window, constrained=True, plain=True)
     return {
         _OURS: JointReranker(_OURS, joint, max_doc_tokens=_MOST_TOKENS),
-        _EIGHT_BITS: JointReranker(_EIGHT_BITS, eight_bits, max_doc_tokens=_MOST_TOKENS),
+        _EXACT: JointReranker(_EXACT, exact, max_doc_tokens=_MOST_TOKENS),
         _RANKGPT: PermutationReranker(_RANKGPT, reader, window=window, stride=10, max_doc_tokens=_MOST_TOKENS),
         _LIKELIHOOD: LikelihoodReranker(_LIKELIHOOD, likelihood, max_doc_tokens=_MOST_TOKENS),
-    }, {_OURS: joint, _EIGHT_BITS: eight_bits, _RANKGPT: writing, _LIKELIHOOD: likelihood}
+    }, {_OURS: joint, _EXACT: exact, _RANKGPT: writing, _LIKELIHOOD: likelihood}
 
 
 async def _ask(tier: Reranker, work: Work) -> Scores:

@@ -75,12 +75,12 @@ async def ready(reader: OrderReader, model: LanguageModel) -> None:
 
 @pytest.fixture(scope="module")
 def joint(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of joint models over it with random heads, the first that passes its self-test, in eight bits too."""
+    """Of joint models over it with random heads, the first that passes its self-test, in bfloat16 too."""
     for seed in range(100):
         folder = write_joint(tmp_path_factory.mktemp(f"bench-joint-{seed}"), base, seed)
         with suppress(ModelLoadError):
             JointModel(str(folder), device="cpu").ensure_loaded()
-            JointModel(str(folder), device="cpu", backend="native-int8").ensure_loaded()
+            JointModel(str(folder), device="cpu", backend="torch-bf16").ensure_loaded()
             return folder
     raise AssertionError("no random model passed")
 
@@ -96,7 +96,7 @@ def test_it_compares_speeds_and_quality_of_every_way(
         told.append,
     )
     assert result.ours.name == "joint"
-    assert [speed.name for speed in result.also] == ["joint, native-int8"]
+    assert [speed.name for speed in result.also] == ["joint, torch-bf16"]
     assert {peer.speed.name for peer in result.peers} == {"RankGPT windows of 20 by 10", "pointwise likelihood"}
     assert all(peer.goal is not None and peer.ratio.value > 0 for peer in result.peers)
     ndcg = result.quality["nDCG@10"]
@@ -104,7 +104,7 @@ def test_it_compares_speeds_and_quality_of_every_way(
     assert all(0 <= ndcg[name]["mean"] <= 1 for name in ndcg if isinstance(ndcg[name], dict))
     assert set(result.quality["kendall_tau with pointwise likelihood"]) == {
         "joint",
-        "joint, native-int8",
+        "joint, torch-bf16",
         "RankGPT windows of 20 by 10",
     }
     assert all(tokens > 0 for tokens in result.quality["tokens read"].values())
