@@ -83,6 +83,7 @@ class ModelQueue:
             if timer is not None:
                 timer.cancel()
             self._room.leave(entry, Reason.DEPARTED)
+            del entry, job  # an error that is raised here holds this frame, and they hold the error
 
     async def aclose(self) -> None:
         """End the worker after the work in hand; what still waits is answered with OverloadedError."""

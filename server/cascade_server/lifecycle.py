@@ -18,8 +18,9 @@ __all__ = ["EXIT_CONFIG", "serve", "serve_alone"]
 
 log = structlog.get_logger()
 
-# With Python's 10 the server stood still for a tenth of a second every 20 seconds of load.
-_YOUNG_PER_FULL_COLLECTION = 1000
+# With Python's 10 the server stood still for a tenth of a second every 20 seconds of load. Nor are they to be rarer
+# still: gRPC leaves a cycle behind for each call, and one in ten of them waits for a full collection.
+_YOUNG_PER_FULL_COLLECTION = 100
 
 
 async def serve(settings: Settings) -> int:

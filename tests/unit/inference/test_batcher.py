@@ -1,9 +1,13 @@
 """The queue in front of a model drops what nobody waits for, outlives what fails, and says how much waits."""
 
 import asyncio
+import gc
 import os
 import sys
 import threading
+import weakref
+from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -32,6 +36,30 @@ async def test_an_error_reaches_its_caller_and_the_worker_goes_on() -> None:
         await queue.run(broken, budget=Budget())
     assert (await queue.run(lambda: 7, budget=Budget()))[0] == 7
     assert queue.alive
+    await queue.aclose()
+
+
+@pytest.mark.parametrize("seconds", [60.0, 0.005], ids=["answered", "too late"])
+async def test_nothing_of_finished_work_waits_for_the_garbage_collector(seconds: float) -> None:
+    queue = ModelQueue("m")
+    gate, first = await held(queue)
+    gc.collect()
+    gc.disable()
+    try:
+        documents = threading.Event()  # any object will do
+        seen = weakref.ref(documents)
+        second = asyncio.create_task(queue.run(partial(str, documents), budget=Budget.of(seconds)))
+        del documents
+        await asyncio.sleep(0.01)
+        gate.released.set()
+        with suppress(TimeoutError):
+            await second
+        del second
+        await queue.run(lambda: None, budget=Budget())  # the worker's thread has let go of it too
+        assert seen() is None
+    finally:
+        gc.enable()
+    await first
     await queue.aclose()
 
 
